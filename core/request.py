@@ -1,0 +1,169 @@
+"""The canonical request: what every dialect is parsed into and every upstream is built from.
+
+Values only: no vendor names, no I/O. Collections are tuples. JSON that nobody here reads stays
+`msgspec.Raw`; JSON text that is relayed (tool arguments) stays the `str` that was produced.
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Raw, Struct
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+ToolKind: TypeAlias = Literal["function", "custom"]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class Opaque(Struct, frozen=True):
+    """Bytes that mean something to one vendor only; echoed to the same wire format, dropped elsewhere."""
+
+    wire: str
+    data: bytes
+
+
+class Text(Struct, frozen=True, tag="text"):
+    text: str
+
+
+class Image(Struct, frozen=True, tag="image"):
+    """An image by reference: `url` is http(s), `data:` or an id of ours in `file_id`; one of them is set."""
+
+    url: str | None = None
+    file_id: str | None = None
+    detail: str | None = None
+
+
+class File(Struct, frozen=True, tag="file"):
+    """A document by reference: one of `file_id`, `url` or `data` (a `data:` URL or base64 text) is set."""
+
+    file_id: str | None = None
+    url: str | None = None
+    data: str | None = None
+    filename: str | None = None
+
+
+class Audio(Struct, frozen=True, tag="audio"):
+    data: str
+    format: str
+
+
+class Reasoning(Struct, frozen=True, tag="reasoning"):
+    text: str
+    opaque: Opaque | None = None
+
+
+class ToolCall(Struct, frozen=True, tag="tool_call"):
+    """A call the model made. `arguments` is the text as produced: JSON for functions, free text for custom tools."""
+
+    id: str
+    name: str
+    arguments: str
+    kind: ToolKind = "function"
+
+
+class ToolResult(Struct, frozen=True, tag="tool_result"):
+    call_id: str
+    content: tuple[Text | Image | File, ...]
+    name: str | None = None
+    is_error: bool = False
+
+
+Part: TypeAlias = Text | Image | File | Audio | Reasoning | ToolCall | ToolResult
+
+
+class Message(Struct, frozen=True):
+    role: Role
+    parts: tuple[Part, ...]
+    name: str | None = None
+
+
+class Tool(Struct, frozen=True):
+    """A tool the caller offers. `parameters` is its JSON Schema, `grammar` the text of a custom tool's grammar.
+
+    `namespace` is the group it was offered in; then `name` is `namespace.name`, so that names stay apart.
+    """
+
+    name: str
+    kind: ToolKind = "function"
+    description: str | None = None
+    parameters: Raw | None = None
+    strict: bool | None = None
+    grammar: str | None = None
+    namespace: str | None = None
+
+    @property
+    def local_name(self) -> str:
+        """The name within its namespace."""
+        return self.name.removeprefix(f"{self.namespace}.") if self.namespace else self.name
+
+
+class ToolChoice(Struct, frozen=True):
+    """`named` carries `name`; the other modes do not."""
+
+    mode: Literal["auto", "none", "required", "named"]
+    name: str | None = None
+
+
+class ReasoningOptions(Struct, frozen=True):
+    effort: Effort | None = None
+    summary: str | None = None
+
+
+class OutputFormat(Struct, frozen=True):
+    kind: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    schema: Raw | None = None
+    strict: bool | None = None
+
+
+class Hints(Struct, frozen=True):
+    """The gateway's own switches for what the upstream itself can do during a turn."""
+
+    web_search: bool = False
+    image_generation: bool = False
+    code_interpreter: bool = False
+    deep_research: bool = False
+
+
+class Turn(Struct, frozen=True):
+    """Where the upstream has a turn: the conversation and a message of it, and the digest of the account it is in.
+
+    `kept` says that it stays there, so that a later request can go on from it.
+    """
+
+    conversation_id: str
+    message_id: str | None = None
+    account: str | None = None
+    kept: bool = False
+
+
+class ChatRequest(Struct, frozen=True):
+    """One turn of a conversation.
+
+    `include_usage` says whether the answer must carry token counts (a stream's may be left out).
+    `store` is the caller's wish to keep the turn upstream, `None` when not said.
+    `continues` is an upstream turn the caller wants to go on from; then `messages` are only the new ones.
+    `previous` is a signed id of ours that names such a turn; intake turns it into `continues`.
+    `extras` holds top-level fields we do not read, verbatim, by their own name; `ignored` names parts of the request
+    that the dialect had to leave out; `echo` holds what the dialect repeats in its answer.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    stream: bool = False
+    include_usage: bool = True
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice("auto")
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    reasoning: ReasoningOptions | None = None
+    output_format: OutputFormat | None = None
+    hints: Hints = Hints()
+    store: bool | None = None
+    continues: Turn | None = None
+    previous: str | None = None
+    extras: dict[str, Raw] = {}
+    ignored: tuple[str, ...] = ()
+    echo: dict[str, Raw] = {}
