@@ -1,0 +1,142 @@
+"""The only I/O of the core: HTTP requests to upstreams, with timeouts, proxies and our own errors.
+
+It keeps httpx's transport interface (so that an in-process app can be mounted, and httpx's own transports
+serve the rarer proxies) over connections of our own: `http1` reads and writes HTTP/1.1, `connection` is the
+asyncio protocol, `pool` keeps idle connections, `failures` translates exceptions, `client` binds them.
+Of the candidates measured (bench/README.md) this one costs least per request and per read, and what a
+request costs does not grow with the number of open ones.
+
+Nothing heavy happens at import: httpx is loaded by the first request, the CA bundle by the first https one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import httpx
+
+    from core.transport.client import Client
+
+__all__ = ["Reply", "Timeouts", "Transport"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_MOUNTS: Mapping[str, Callable[[], httpx.AsyncBaseTransport]] = MappingProxyType({})
+
+
+class Timeouts(Struct, frozen=True):
+    """Seconds to wait for a connection, for the response head, and between two reads of a body."""
+
+    connect_s: float
+    first_byte_s: float
+    idle_s: float
+
+
+class Reply:
+    """An upstream's answer, its head received. Iterate it for the body: one item for each network read.
+
+    `headers` has lower-case names. Iterating raises `UpstreamUnavailable` if the connection is lost,
+    `UpstreamTimeout` if it falls silent, `ProtocolViolation` if the framing is broken.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], receive: Callable[[], Awaitable[bytes]]) -> None:
+        self.status = status
+        self.headers = headers
+        self._receive = receive
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self._receive()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def read(self, limit_bytes: int = 1 << 20) -> bytes:
+        """Return the rest of the body, cut off at `limit_bytes`: for errors and JSON."""
+        body = bytearray()
+        async for data in self:
+            body += data
+            if len(body) >= limit_bytes:
+                break
+        return bytes(body[:limit_bytes])
+
+
+class Transport:
+    """Makes requests; keeps idle connections for each event loop it is used from, and no other state.
+
+    `mounts` maps the beginning of a URL, such as `loopback://`, to the factory of the httpx transport for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts,
+        user_agent: str,
+        mounts: Mapping[str, Callable[[], httpx.AsyncBaseTransport]] = _NO_MOUNTS,
+    ) -> None:
+        self.user_agent = user_agent
+        self._timeouts = timeouts
+        self._mounts = mounts
+        self._defaults = {"user-agent": user_agent, "accept": "*/*", "accept-encoding": "identity"}
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = _NOTHING,
+        content: bytes = b"",
+        proxy: str | None = None,
+        first_byte_s: float | None = None,
+        upstream: str = "",
+    ) -> AsyncGenerator[Reply, None]:
+        """Send a request and give its answer; leaving the context closes a connection whose body is unread.
+
+        `proxy` is a URL; `first_byte_s` replaces the timeout of that name; `upstream` names the other side
+        in errors. Raises `UpstreamUnavailable`, `UpstreamTimeout` or `ProtocolViolation`; `NotConfigured`
+        for a URL or a proxy that cannot be used; `InvalidRequest` for a header that HTTP cannot carry.
+        """
+        from core.transport.client import Call
+        from core.transport.pool import Patience
+
+        timeouts = self._timeouts
+        first_byte_s = timeouts.first_byte_s if first_byte_s is None else first_byte_s
+        patience = Patience(timeouts.connect_s, first_byte_s, timeouts.idle_s)
+        merged = self._defaults | {name.lower(): value for name, value in headers.items()}
+        client = self._clients.get(asyncio.get_running_loop()) or await self._new_client()
+        answer = await client.send(Call(method, url, merged, content, proxy, patience, upstream))
+        try:
+            yield Reply(answer.status, answer.headers, answer.receive)
+        finally:
+            await answer.aclose()
+
+    async def aclose(self) -> None:
+        """Close the running loop's idle connections. A later request begins anew."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    async def _new_client(self) -> Client:
+        from core.transport.client import Client
+
+        client = Client(self._mounts)
+        with self._lock:
+            # A client's sockets refer to their loop, so the weak keys alone would not let go of an ended one.
+            for loop in [loop for loop in self._clients if loop.is_closed()]:
+                del self._clients[loop]
+            self._clients[asyncio.get_running_loop()] = client
+        await client.close_with_loop()
+        return client

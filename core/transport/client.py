@@ -1,0 +1,189 @@
+"""What one event loop holds: a pool, a transport for each proxy and each mount, and the way a request takes.
+
+Loaded by the first request, as httpx takes 20 ms to import. The transports are called without an
+`httpx.AsyncClient` around them: no cookie jar, no redirects, no auth, no environment, and 150 µs less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Protocol, cast
+
+import httpx
+from msgspec import Struct
+
+from core.errors import NotConfigured
+from core.transport.failures import FOREIGN, translate
+from core.transport.pool import IDLE_LIMIT_S, Body, Patience, Pool, ssl_context
+
+Mounts = Mapping[str, Callable[[], httpx.AsyncBaseTransport]]
+
+# Parsing a URL takes 18 µs, and nearly all requests go to a dozen of them.
+_parse_url = functools.lru_cache(maxsize=256)(httpx.URL)
+
+
+class Call(Struct, frozen=True):
+    """A request to make. `upstream` is what error messages call the other side."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: bytes
+    proxy: str | None
+    patience: Patience
+    upstream: str
+
+
+class Answer(Protocol):
+    """An open response: `receive` returns the next body bytes, `b""` at the end, and raises our errors."""
+
+    status: int
+    headers: dict[str, str]
+
+    async def receive(self) -> bytes: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Client:
+    def __init__(self, mounts: Mounts) -> None:
+        self._mounts = mounts
+        self._mounted: dict[str, httpx.AsyncBaseTransport] = {}
+        self._direct = Pool()
+        self._proxied: dict[str, httpx.AsyncBaseTransport] = {}
+        self._end: AsyncGenerator[None, None] | None = None
+
+    async def send(self, call: Call) -> Answer:
+        """Return the answer with its head received; raise our errors."""
+        try:
+            transport = self._transport_for(call)
+            request = _build(call)
+            if isinstance(transport, Pool):
+                return PooledAnswer(await transport.handle_async_request(request), call)
+            async with asyncio.timeout(call.patience.connect_s + call.patience.first_byte_s):
+                return ForeignAnswer(await transport.handle_async_request(request), call)
+        except FOREIGN as error:
+            raise translate(error, call.upstream, "head") from error
+
+    async def aclose(self) -> None:
+        for transport in (self._direct, *self._proxied.values(), *self._mounted.values()):
+            await transport.aclose()
+
+    async def close_with_loop(self) -> None:
+        """Have the idle connections closed when the running loop ends.
+
+        `asyncio.run` and its like close suspended asynchronous generators before they close their loop.
+        """
+        self._end = self._until_the_loop_ends()
+        await anext(self._end)
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+    def _transport_for(self, call: Call) -> httpx.AsyncBaseTransport:
+        for prefix, factory in self._mounts.items():
+            if call.url.startswith(prefix):
+                return _kept(self._mounted, prefix, factory)
+        if call.proxy is None:
+            return self._direct
+        return _kept(self._proxied, call.proxy, functools.partial(_proxied_transport, call.proxy))
+
+
+class PooledAnswer:
+    """The answer of one of our own connections, which watch their time themselves."""
+
+    def __init__(self, response: httpx.Response, call: Call) -> None:
+        self.status = response.status_code
+        self.headers = _read_headers(response)
+        self._body = cast(Body, response.stream)
+        self._receive = self._body.receive
+        self._upstream = call.upstream
+
+    async def receive(self) -> bytes:
+        try:
+            return await self._receive()
+        except httpx.TransportError as error:
+            raise translate(error, self._upstream, "body") from error
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+class ForeignAnswer:
+    """The answer of a stock or mounted transport: each read gets a deadline of its own."""
+
+    def __init__(self, response: httpx.Response, call: Call) -> None:
+        self.status = response.status_code
+        self.headers = _read_headers(response)
+        self._stream = cast(httpx.AsyncByteStream, response.stream)
+        self._parts = aiter(self._stream)
+        self._idle_s = call.patience.idle_s
+        self._upstream = call.upstream
+
+    async def receive(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._idle_s):
+                async for part in self._parts:
+                    if part:
+                        return part
+                return b""
+        except FOREIGN as error:
+            raise translate(error, self._upstream, "body") from error
+
+    async def aclose(self) -> None:
+        if isinstance(self._parts, AsyncGenerator):
+            await self._parts.aclose()
+        await self._stream.aclose()
+
+
+def _kept(
+    transports: dict[str, httpx.AsyncBaseTransport], key: str, factory: Callable[[], httpx.AsyncBaseTransport]
+) -> httpx.AsyncBaseTransport:
+    if key not in transports:
+        transports[key] = factory()
+    return transports[key]
+
+
+def _build(call: Call) -> httpx.Request:
+    patience = call.patience
+    silence_s = max(patience.first_byte_s, patience.idle_s)
+    timeout = {"connect": patience.connect_s, "read": silence_s, "write": silence_s, "pool": None}
+    headers = [_encode_header(name, value) for name, value in call.headers.items()]
+    extensions = {"patience": patience, "timeout": timeout}
+    url = _parse_url(call.url)
+    return httpx.Request(call.method, url, headers=headers, content=call.content, extensions=extensions)
+
+
+def _encode_header(name: str, value: str) -> tuple[bytes, bytes]:
+    try:
+        return name.encode("ascii"), value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise httpx.LocalProtocolError(f"the header {name!r:.60} holds characters that HTTP does not allow") from error
+
+
+def _read_headers(response: httpx.Response) -> dict[str, str]:
+    """Return the headers with lower-case names; the values of a repeated one are joined with commas."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.headers.raw:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _proxied_transport(url: str) -> httpx.AsyncBaseTransport:
+    try:
+        proxy = httpx.Proxy(url)
+        if proxy.url.scheme == "http":
+            return Pool(proxy=proxy)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=IDLE_LIMIT_S)
+        return httpx.AsyncHTTPTransport(verify=ssl_context(), proxy=proxy, limits=limits, trust_env=False)
+    except ImportError as error:
+        raise NotConfigured("a SOCKS proxy needs the package 'socksio': install 'httpx[socks]'") from error
+    except (ValueError, httpx.InvalidURL):
+        # Not chained: the cause may quote the URL, and with it a password.
+        raise NotConfigured("the proxy is not a URL such as http://user:password@host:8080") from None
