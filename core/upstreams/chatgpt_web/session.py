@@ -1,0 +1,113 @@
+"""How one credential talks to ChatGPT Web: the paths and headers of its calls, and what a refusal means.
+
+Only headers that say something true are sent: no page build, no browser name (chatgpt-web reference, section 0, tells
+which ones matter to a plain client).
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+from uuid import NAMESPACE_URL, uuid5
+
+from msgspec import Struct, json
+
+from core.accounts import Account
+from core.errors import MALFORMED_JSON, ProtocolViolation, UpstreamDenied, UpstreamError
+from core.retry_after import cooldown_s
+from core.transport import Reply, Transport
+from core.wire.chatgpt_web.errors import UPSTREAM, refusal, unexpected_answer
+
+T = TypeVar("T")
+
+EVENT_STREAM = "text/event-stream"
+
+
+class Session(Struct, frozen=True):
+    """A credential on its way to the service. `account` is None for an anonymous device.
+
+    `owned` says that the credential is the caller's own, so that its refusal is theirs to mend.
+    """
+
+    transport: Transport
+    base_url: str
+    account: Account | None
+    device_id: str
+    proxy: str | None
+    owned: bool = False
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.account is None
+
+    def url(self, path: str) -> str:
+        prefix = "/backend-anon" if self.is_anonymous else "/backend-api"
+        return self.base_url + prefix + path
+
+    def headers(self, extra: Mapping[str, str], accept: str = "application/json") -> dict[str, str]:
+        headers = {"Accept": accept, "Content-Type": "application/json", "Oai-Device-Id": self.device_id}
+        if self.account is not None:
+            headers["Authorization"] = "Bearer " + self.account.token.reveal()
+            if self.account.account_id:
+                headers["ChatGPT-Account-ID"] = self.account.account_id
+        return {**headers, **extra}
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] = {},
+        accept: str = "application/json",
+    ) -> AbstractAsyncContextManager[Reply]:
+        return self.transport.request(
+            method,
+            self.url(path),
+            headers=self.headers(headers, accept),
+            content=body,
+            proxy=self.proxy,
+            upstream=UPSTREAM,
+        )
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        type_: type[T],
+        body: bytes = b"",
+        headers: Mapping[str, str] = {},
+        limit_bytes: int = 1 << 20,
+    ) -> T:
+        """Return a JSON answer. Raises the error its status means, `ProtocolViolation` for another shape."""
+        async with self.request(method, path, body, headers) as reply:
+            if reply.status != 200:
+                raise await self.refusal(reply)
+            data = await reply.read(limit_bytes)
+            try:
+                return json.decode(data, type=type_)
+            except MALFORMED_JSON as error:
+                if unexpected := _page_in_place(reply, data):
+                    raise unexpected from error
+                raise ProtocolViolation(f"the answer of {path} has an unknown shape", upstream=UPSTREAM) from error
+
+    async def refusal(self, reply: Reply) -> UpstreamError:
+        """Return what an answer that is no success means for this credential."""
+        body = await reply.read()
+        try:
+            said = json.decode(body)
+        except MALFORMED_JSON:
+            said = None
+        error = refusal(reply.status, reply.headers, body, cooldown_s(said, reply.headers, time.time()))
+        if isinstance(error, UpstreamDenied) and self.owned:
+            error.status = 401
+        return error
+
+
+def device_id(account: Account) -> str:
+    """Return the device this account is used from: the same UUID on every instance of the gateway."""
+    return str(uuid5(NAMESPACE_URL, f"isthmus/{account.digest}"))
+
+
+def _page_in_place(reply: Reply, data: bytes) -> UpstreamError | None:
+    is_page = "text/html" in reply.headers.get("content-type", "")
+    return unexpected_answer(reply.status, reply.headers, data) if is_page else None

@@ -1,0 +1,231 @@
+"""One turn with one credential: sentinel, announcement, the stream, and what it takes to get the stream's rest.
+
+The rest may be a resume (the stream was handed over or lost), the stored conversation (polled), or a `continue` turn
+(the answer was cut for length): chatgpt-web reference, sections 3.2 to 3.8.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from core.contracts import Exchange
+from core.errors import ChallengeRequired, UpstreamError
+from core.events import Event
+from core.request import Turn
+from core.transport import Reply
+from core.upstreams.chatgpt_web.sentinel import TURNSTILE_HEADER, requirements, turnstile_failed
+from core.upstreams.chatgpt_web.session import EVENT_STREAM, Session
+from core.upstreams.chatgpt_web.stored import last_of_turn
+from core.wire.chatgpt_web.errors import unexpected_answer
+from core.wire.chatgpt_web.requests import Outgoing, build_continue, build_prepare, build_resume, build_turn
+from core.wire.chatgpt_web.stream import TurnDecoder
+from core.wire.chatgpt_web.types import Conduit
+
+DRAIN_S = 0.25
+"""How long the end of a finished stream is waited for, so that its connection can be used again."""
+
+RESUME_PATH = "/f/conversation/resume"
+RESUME_STATUSES = frozenset({408, 409, 425, 429, 502, 504})
+RESUME_TRIES = 12
+RECOVERY_TRIES = 3
+RESUME_FIRST_PAUSE_S, RESUME_PAUSE_GROWTH, RESUME_LONGEST_PAUSE_S = 0.3, 1.5, 5.0
+POLL_PAUSE_S = 3.0
+POLLS_AFTER_HAND_OFF, POLLS_AFTER_CUT = 100, 3
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+class Plan(Struct, frozen=True):
+    """What a turn needs besides its credential. `path` is the call that carries it, below the prefix."""
+
+    exchange: Exchange
+    outgoing: Outgoing
+    path: Literal["/f/conversation", "/conversation"]
+    max_continue_count: int
+    user_agent: str
+    pause: Pause = asyncio.sleep
+
+
+class TurnRun:
+    """Runs one turn. Everything before the first yielded batch may be tried again with another credential."""
+
+    def __init__(self, plan: Plan, session: Session) -> None:
+        self._plan = plan
+        self._session = session
+        outgoing = plan.outgoing
+        account = session.account.digest if session.account else None
+        self._decoder = TurnDecoder(outgoing.sent(), outgoing.ignored, account, kept=not outgoing.temporary)
+        self._trace = {"X-Oai-Turn-Trace-Id": plan.exchange.uuid("trace")}
+        self._turnstile = plan.exchange.forward.get(TURNSTILE_HEADER)
+
+    async def events(self) -> AsyncGenerator[list[Event], None]:
+        """Yield the whole answer. Raises `UpstreamError`."""
+        parent = self._plan.outgoing.parent
+        if parent is not None and parent.account is not None and parent.kept:
+            parent = await last_of_turn(self._session, parent)
+            self._plan = structs.replace(self._plan, outgoing=structs.replace(self._plan.outgoing, parent=parent))
+        announced = await self._open_headers(announce=True)
+        body = build_turn(self._plan.outgoing, "X-Conduit-Token" in announced)
+        async with aclosing(self._leg(self._plan.path, body, announced)) as batches:
+            async for batch in batches:
+                yield batch
+        for _ in range(self._plan.max_continue_count):
+            cut = self._cut_turn()
+            if cut is None:
+                break
+            try:
+                async with aclosing(self._continuation(cut)) as batches:
+                    async for batch in batches:
+                        yield batch
+            except UpstreamError:
+                # What stands is a legal answer that is too long; the error would take it away.
+                if self._decoder.verdict() != "truncated":
+                    raise
+                break
+        yield self._decoder.close()
+
+    async def _continuation(self, cut: Turn) -> AsyncGenerator[list[Event], None]:
+        headers = await self._open_headers(announce=False)
+        self._decoder.go_on()
+        body = build_continue(self._plan.outgoing, cut)
+        async with aclosing(self._leg(self._plan.path, body, headers)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def _open_headers(self, announce: bool) -> dict[str, str]:
+        """Pass the sentinel and announce the turn, side by side: neither needs the other."""
+        announced = announce and self._plan.path == "/f/conversation"
+        conduit = asyncio.create_task(self._conduit_token() if announced else _nothing())
+        try:
+            sentinel = await requirements(self._session, self._plan.user_agent, self._turnstile)
+            token = await conduit
+        finally:
+            conduit.cancel()
+            await asyncio.wait({conduit})
+        return {**sentinel, **self._trace, **({"X-Conduit-Token": token} if token else {})}
+
+    async def _conduit_token(self) -> str | None:
+        """Announce the turn. That is an optimisation of the service's own, so its failure is not ours (section 3.2)."""
+        body = build_prepare(self._plan.outgoing)
+        headers = {**self._trace, "X-Conduit-Token": "no-token"}
+        try:
+            answer = await self._session.fetch("POST", "/f/conversation/prepare", Conduit, body, headers)
+        except UpstreamError:
+            return None
+        return answer.conduit_token
+
+    def _cut_turn(self) -> Turn | None:
+        """Return the answer that was cut for length and can be continued, if it was."""
+        decoder = self._decoder
+        if decoder.verdict() != "truncated" or not (decoder.conversation_id and decoder.message_id):
+            return None
+        return Turn(decoder.conversation_id, decoder.message_id)
+
+    async def _leg(self, path: str, body: bytes, headers: dict[str, str]) -> AsyncGenerator[list[Event], None]:
+        """Yield one stream and, when it ends before its turn does, the rest from wherever it can be had."""
+        lost: UpstreamError | None = None
+        try:
+            async with self._session.request("POST", path, body, headers, EVENT_STREAM) as reply:
+                await self._expect_stream(reply)
+                async with aclosing(self._read(reply)) as batches:
+                    async for batch in batches:
+                        yield batch
+        except UpstreamError as error:
+            if not self._is_connection_loss(error):
+                raise
+            lost = error
+        verdict = self._decoder.verdict()
+        if verdict in ("handed_off", "cut") and self._decoder.conversation_id:
+            async with aclosing(self._rest(handed_off=verdict == "handed_off")) as batches:
+                async for batch in batches:
+                    yield batch
+        if lost is not None and self._decoder.verdict() == "cut":
+            raise lost
+
+    def _is_connection_loss(self, error: UpstreamError) -> bool:
+        if self._decoder.failed or error.upstream_status is not None:
+            return False
+        return self._decoder.events_seen > 0 and error.scope == "provider"
+
+    async def _expect_stream(self, reply: Reply) -> None:
+        if reply.status != 200:
+            error = await self._session.refusal(reply)
+            if self._turnstile and isinstance(error, ChallengeRequired):
+                error = turnstile_failed(error)
+            raise error
+        if not reply.headers.get("content-type", EVENT_STREAM).startswith(EVENT_STREAM):
+            raise unexpected_answer(reply.status, reply.headers, await reply.read())
+
+    async def _read(self, reply: Reply) -> AsyncGenerator[list[Event], None]:
+        decoder = self._decoder
+        async for data in reply:
+            if events := decoder.feed(data):
+                yield events
+            if decoder.over:
+                break
+        if events := decoder.end_of_stream():
+            yield events
+        await _drain(reply)
+
+    async def _rest(self, handed_off: bool) -> AsyncGenerator[list[Event], None]:
+        async with aclosing(self._resumed(RESUME_TRIES if handed_off else RECOVERY_TRIES)) as batches:
+            async for batch in batches:
+                yield batch
+        readable = handed_off or not self._plan.outgoing.temporary
+        if readable and self._decoder.verdict() in ("handed_off", "cut", "silent"):
+            async with aclosing(self._polled(POLLS_AFTER_HAND_OFF if handed_off else POLLS_AFTER_CUT)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def _resumed(self, tries: int) -> AsyncGenerator[list[Event], None]:
+        decoder = self._decoder
+        pause_s = RESUME_FIRST_PAUSE_S
+        headers = {**self._trace, "X-Conduit-Token": decoder.resume_token or "no-token"}
+        for _ in range(tries):
+            body = build_resume(decoder.conversation_id or "", decoder.events_seen)
+            try:
+                async with self._session.request("POST", RESUME_PATH, body, headers, EVENT_STREAM) as reply:
+                    if reply.status == 200:
+                        decoder.reconnect()
+                        async with aclosing(self._read(reply)) as batches:
+                            async for batch in batches:
+                                yield batch
+                        if decoder.verdict() not in ("cut", "handed_off"):
+                            return
+                    elif reply.status not in RESUME_STATUSES:
+                        return
+            except UpstreamError as error:
+                if decoder.failed or error.scope != "provider":
+                    raise
+            await self._plan.pause(pause_s)
+            pause_s = min(pause_s * RESUME_PAUSE_GROWTH, RESUME_LONGEST_PAUSE_S)
+
+    async def _polled(self, polls: int) -> AsyncGenerator[list[Event], None]:
+        """Read the stored conversation until its answer is whole."""
+        for _ in range(polls):
+            await self._plan.pause(POLL_PAUSE_S)
+            async with self._session.request("GET", f"/conversation/{self._decoder.conversation_id}") as reply:
+                if reply.status == 200:
+                    if events := self._decoder.feed_tree(await reply.read(1 << 26)):
+                        yield events
+                    if self._decoder.over:
+                        return
+                elif reply.status != 404:
+                    raise await self._session.refusal(reply)
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _drain(reply: Reply) -> None:
+    """Read a finished stream to its end, if that comes soon."""
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in reply:
+                pass
+    except (TimeoutError, UpstreamError):
+        return

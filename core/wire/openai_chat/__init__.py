@@ -1,0 +1,30 @@
+"""OpenAI Chat Completions: `requests` parses what clients send, `stream` encodes what they read."""
+
+from core.contracts import Encoder, Exchange
+from core.errors import GatewayError
+from core.fold import Response
+from core.openai_error import render_error
+from core.request import ChatRequest
+from core.wire.openai_chat import requests, stream
+
+
+class OpenAIChat:
+    """The dialect, with OpenAI's error shape: also that of every `/v1` route without a dialect of its own."""
+
+    name = "openai_chat"
+    media_type = "application/json"
+
+    def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        return requests.parse_request(body, content_type)
+
+    def encoder(self, exchange: Exchange) -> Encoder:
+        return stream.ChatEncoder(exchange)
+
+    def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        return stream.render_response(exchange, response)
+
+    def render_error(self, error: GatewayError) -> bytes:
+        return render_error(error)
+
+
+OPENAI_CHAT = OpenAIChat()
