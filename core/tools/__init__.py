@@ -1,0 +1,1 @@
+"""Function calling and structured output for upstreams that have neither: lower the request, lift the answer."""
