@@ -11,7 +11,7 @@ from core.accounts import Account, Pool, Principal
 from core.contracts import Capabilities, Exchange, Recalled
 from core.errors import RateLimited, UpstreamDenied, UpstreamError
 from core.events import Event
-from core.request import ChatRequest, Text, Turn
+from core.request import Text, Turn
 from core.settings import Settings
 from core.transport import Transport
 from core.upstreams.chatgpt_web import stored
@@ -47,7 +47,7 @@ class ChatGPTWeb:
 
     async def stream(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[list[Event], None]:
         """Yield the answer. Before the first batch, an account-scoped failure moves on to the next account."""
-        temporary = not self._keeps(exchange.request)
+        temporary = not self._keeps(exchange)
         plan = Plan(
             exchange=exchange,
             outgoing=prepare_outgoing(exchange, temporary),
@@ -81,11 +81,13 @@ class ChatGPTWeb:
     def _keeper(self, turn: Turn, principal: Principal, transport: Transport) -> Session:
         return keeper(self._sessions(principal, "", transport), turn.account or "")
 
-    def _keeps(self, request: ChatRequest) -> bool:
+    def _keeps(self, exchange: Exchange) -> bool:
         """Say whether the turn stays in the account: a setting decides, else the request (ruling 14)."""
+        if exchange.principal.kind == "anonymous":
+            return False
         if self._settings.enable_history is not None:
             return self._settings.enable_history
-        return request.store is True
+        return exchange.request.store is True
 
     def _sessions_for(self, exchange: Exchange, transport: Transport) -> list[Session]:
         """Return who may answer: for a turn that is kept in one account, that account alone (P5)."""

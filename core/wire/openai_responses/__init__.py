@@ -1,0 +1,33 @@
+"""OpenAI Responses: `requests` parses what clients send, `objects` and `stream` make what they read."""
+
+from core.contracts import Encoder, Exchange
+from core.errors import GatewayError
+from core.fold import Response
+from core.openai_error import render_error
+from core.request import ChatRequest
+from core.wire.openai_responses import requests, stream
+from core.wire.openai_responses.compaction import OPENAI_COMPACTION
+
+__all__ = ["OPENAI_COMPACTION", "OPENAI_RESPONSES", "OpenAIResponses"]
+
+
+class OpenAIResponses:
+    """The dialect; its early errors have the shape of Chat Completions' (ruling 8)."""
+
+    name = "openai_responses"
+    media_type = "application/json"
+
+    def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        return requests.parse_request(body, content_type)
+
+    def encoder(self, exchange: Exchange) -> Encoder:
+        return stream.ResponsesEncoder(exchange)
+
+    def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        return stream.render_response(exchange, response)
+
+    def render_error(self, error: GatewayError) -> bytes:
+        return render_error(error)
+
+
+OPENAI_RESPONSES = OpenAIResponses()

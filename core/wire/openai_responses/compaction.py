@@ -1,0 +1,107 @@
+"""Compaction: a long history becomes one item that stands for it in later requests.
+
+The upstream has no compaction of its own, so the model is asked for a summary. The item's `encrypted_content` is that
+summary, merely encoded: the client sends it back and could have written it itself, so there is nothing to protect.
+"""
+
+import base64
+import binascii
+import zlib
+
+from msgspec import json, structs
+
+from core.contracts import Encoder, Exchange
+from core.errors import GatewayError, InvalidRequest
+from core.fold import FoldedText, Response
+from core.openai_error import render_error
+from core.request import ChatRequest, Message, Text, ToolChoice
+
+MARK = "isthmus1."
+MAX_SUMMARY_BYTES = 1 << 22
+
+INSTRUCTION = Message(
+    "user",
+    (
+        Text(
+            "Summarise this conversation for whoever goes on with it: the task, what was decided and done, what is "
+            "open, and every name, path, number and quotation that is still needed. Write the summary and nothing else."
+        ),
+    ),
+)
+
+
+def pack(summary: str) -> str:
+    """Return the content of a compaction item."""
+    return MARK + base64.urlsafe_b64encode(zlib.compress(summary.encode())).decode()
+
+
+def unpack(content: str, path: str) -> str:
+    """Return the summary in a compaction item. Raises `InvalidRequest` for one that is not ours."""
+    try:
+        if not content.startswith(MARK):
+            raise ValueError("it has no mark of ours")
+        unpacker = zlib.decompressobj()
+        data = base64.b64decode(content[len(MARK) :], altchars=b"-_", validate=True)
+        summary = unpacker.decompress(data, MAX_SUMMARY_BYTES)
+        if not unpacker.eof:
+            raise ValueError("it is cut, or too long")
+        return summary.decode()
+    except (ValueError, binascii.Error, zlib.error) as error:
+        raise InvalidRequest(f"{path} is not a compaction of this gateway", param=path) from error
+
+
+def asks_for_summary(request: ChatRequest) -> ChatRequest:
+    """Return the request that asks for a summary of what another one holds."""
+    return structs.replace(
+        request,
+        messages=(*request.messages, INSTRUCTION),
+        tools=(),
+        tool_choice=ToolChoice("auto"),
+        output_format=None,
+        store=False,
+    )
+
+
+def render_compaction(exchange: Exchange, response: Response) -> bytes:
+    """Return the object of `POST /v1/responses/compact`."""
+    from core.wire.openai_responses.objects import usage_object
+
+    summary = "\n\n".join(part.text for part in response.parts if isinstance(part, FoldedText))
+    usage = response.finish.usage
+    return json.encode(
+        {
+            "id": f"resp_{exchange.id}",
+            "object": "response.compaction",
+            "created_at": exchange.created,
+            "output": [compaction_item(exchange.id, summary)],
+            "usage": usage_object(usage) if usage else None,
+        }
+    )
+
+
+def compaction_item(base: str, summary: str) -> dict[str, str]:
+    return {"type": "compaction", "id": f"cmp_{base}", "encrypted_content": pack(summary)}
+
+
+class OpenAICompaction:
+    """The dialect of `POST /v1/responses/compact`: a Responses request in, a compacted history out."""
+
+    name = "openai_compaction"
+    media_type = "application/json"
+
+    def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        from core.wire.openai_responses.requests import parse_request
+
+        return structs.replace(asks_for_summary(parse_request(body, content_type)), stream=False)
+
+    def encoder(self, exchange: Exchange) -> Encoder:
+        raise NotImplementedError("a compaction is never streamed")
+
+    def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        return render_compaction(exchange, response)
+
+    def render_error(self, error: GatewayError) -> bytes:
+        return render_error(error)
+
+
+OPENAI_COMPACTION = OpenAICompaction()

@@ -1,0 +1,178 @@
+"""The objects a Responses answer is made of: the response itself, its items, its usage.
+
+Field lists: OpenAI's OpenAPI description and what the strictest clients need (clients reference, sections 0 and 1.4).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from core.contracts import Exchange
+from core.events import Citation, Finish, Usage
+from core.fold import FoldedText, ResponsePart
+from core.request import Reasoning, Tool, ToolCall, Turn
+from core.wire.openai_responses.compaction import compaction_item
+from core.wire.openai_responses.requests import COMPACTS
+
+Object = dict[str, Any]
+
+_ECHO_DEFAULTS: Mapping[str, Any] = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+def response_id(exchange: Exchange, turn: Turn | None) -> str:
+    """Return the signed id of an answer; one that is not kept upstream names nothing but itself."""
+    if turn is None or not turn.kept:
+        turn = Turn(exchange.id)
+    if exchange.signer is None:
+        return f"resp_{exchange.id}"
+    return exchange.signer.sign_turn("resp", turn, exchange.principal, exchange.created)
+
+
+def response_object(exchange: Exchange, identity: str, kept: bool) -> Object:
+    """Return the response as it stands at its beginning. `kept` says that the upstream keeps the turn."""
+    echo = exchange.request.echo
+    repeated = {name: _echoed(echo.get(name), default) for name, default in _ECHO_DEFAULTS.items()}
+    return {
+        "id": identity,
+        "object": "response",
+        "created_at": exchange.created,
+        "status": "in_progress",
+        "background": False,
+        "completed_at": None,
+        "error": None,
+        "incomplete_details": None,
+        "model": exchange.request.model,
+        "output": [],
+        "service_tier": None,
+        "store": kept,
+        "tools": [tool_object(tool) for tool in exchange.request.tools],
+        "usage": None,
+        **repeated,
+    }
+
+
+def finished(response: Object, finish: Finish, items: Sequence[Object]) -> Object:
+    """Return the response at its end: completed, or incomplete for the reason the finish gives."""
+    reason = _INCOMPLETE_REASONS.get(finish.reason)
+    return {
+        **response,
+        "status": "incomplete" if reason else "completed",
+        "incomplete_details": {"reason": reason} if reason else None,
+        "output": list(items),
+        "usage": usage_object(finish.usage) if finish.usage else None,
+    }
+
+
+def _echoed(value: Raw | None, default: Any) -> Any:
+    return default if value is None or bytes(value) == b"null" else value
+
+
+def tool_object(tool: Tool) -> Object:
+    """Return a tool as a response repeats it: function tools always have `strict` and `description`."""
+    if tool.kind == "custom":
+        form = {"type": "grammar", "syntax": "lark", "definition": tool.grammar} if tool.grammar else {"type": "text"}
+        return {"type": "custom", "name": tool.local_name, "description": tool.description or "", "format": form}
+    return {
+        "type": "function",
+        "name": tool.local_name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": bool(tool.strict),
+    }
+
+
+def usage_object(usage: Usage) -> Object:
+    """Counts as reported, or marked `estimated`. The API has no null for details, so what nobody counted is 0 there."""
+    body: Object = {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_input_tokens or 0, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+    return {**body, "estimated": True} if usage.estimated else body
+
+
+class Items:
+    """Makes the items of one answer, with ids of the right prefix that depend on nothing but their place.
+
+    The items of a kept turn have the token of the response's own id, `identity`, in theirs: so a reference to an item
+    leads back to its turn (requests.py, `KEPT_ITEM`).
+    """
+
+    def __init__(self, exchange: Exchange, identity: str | None = None) -> None:
+        self._base = exchange.id.replace(".", "") if identity is None else identity.removeprefix("resp_")
+        self.compacts = COMPACTS in exchange.request.echo
+        self._tools = {tool.name: tool for tool in exchange.request.tools}
+
+    def compaction(self, index: int, summary: str) -> Object:
+        return {**compaction_item(self._base, summary), "id": self._identity("cmp", index)}
+
+    def message(self, index: int, parts: Sequence[Object], status: str) -> Object:
+        identity = self._identity("msg", index)
+        return {"type": "message", "id": identity, "role": "assistant", "status": status, "content": list(parts)}
+
+    def reasoning(self, index: int, text: str | None) -> Object:
+        summary = [] if text is None else [{"type": "summary_text", "text": text}]
+        return {"type": "reasoning", "id": self._identity("rs", index), "summary": summary}
+
+    def call(self, index: int, call: ToolCall, status: str) -> Object:
+        tool = self._tools.get(call.name)
+        names = {"name": tool.local_name if tool else call.name}
+        if tool is not None and tool.namespace:
+            names["namespace"] = tool.namespace
+        shared = {"call_id": call.id, **names, "status": status}
+        if call.kind == "custom":
+            return {"type": "custom_tool_call", "id": self._identity("ctc", index), **shared, "input": call.arguments}
+        return {"type": "function_call", "id": self._identity("fc", index), **shared, "arguments": call.arguments}
+
+    def of_part(self, index: int, part: ResponsePart) -> Object:
+        """Return the finished item of a folded block."""
+        match part:
+            case FoldedText(text) if self.compacts:
+                return self.compaction(index, text)
+            case FoldedText(text, citations):
+                return self.message(index, [text_part(text, citations)], "completed")
+            case Reasoning(text):
+                return self.reasoning(index, text)
+            case ToolCall():
+                return self.call(index, part, "completed")
+            case _:
+                raise NotImplementedError("pictures have no item of their own here")
+
+    def _identity(self, prefix: str, index: int) -> str:
+        return f"{prefix}_{self._base}{index:02x}"
+
+
+def text_part(text: str, citations: Sequence[Citation] = ()) -> Object:
+    annotations = [annotation(citation) for citation in citations]
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
+
+
+def annotation(citation: Citation) -> Object:
+    return {
+        "type": "url_citation",
+        "start_index": citation.start,
+        "end_index": citation.end,
+        "url": citation.url,
+        "title": citation.title,
+    }

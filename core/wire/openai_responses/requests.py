@@ -1,0 +1,338 @@
+"""A Responses request body to the canonical request. Refusals name their field, as input[0].content[1].image_url.
+
+What agents offer and cannot be had here (tool kinds, item kinds) never breaks a request: it is left out and named.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import dropwhile
+from typing import Literal, get_args
+
+from msgspec import Raw, json, structs
+
+from core.errors import InvalidRequest, Unsupported
+from core.json_body import ITEMS, STRING, clean, decode, given, known, missing, read_top, required
+from core.request import (
+    ChatRequest,
+    Effort,
+    File,
+    Hints,
+    Image,
+    Message,
+    Opaque,
+    OutputFormat,
+    Part,
+    Reasoning,
+    ReasoningOptions,
+    Role,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from core.wire.openai_responses import types
+from core.wire.openai_responses.compaction import asks_for_summary, unpack
+
+WIRE = "openai_responses"
+DEFAULT_MODEL = "auto"
+
+COMPACTS = "compaction_trigger"
+"""In `echo`: the answer is to be a compaction item, not a message (Codex's own provider asks so)."""
+
+KEPT_ITEM = re.compile(r"(?:msg|rs|fc|ctc)_(?P<token>[A-Za-z0-9_-]{60,})[0-9a-f]{2}")
+"""The id of an item of a kept turn: it holds the token of the response's own id (objects.Items)."""
+
+_EFFORTS: dict[str, Effort] = {name: name for name in get_args(Effort)}
+_ROLES: dict[str, Role] = {"system": "system", "developer": "developer", "user": "user", "assistant": "assistant"}
+_FORMATS: dict[str, Literal["text", "json_object", "json_schema"]] = {
+    "text": "text",
+    "json_object": "json_object",
+    "json_schema": "json_schema",
+}
+_CHOICES = {
+    "auto": ToolChoice("auto"),
+    "none": ToolChoice("none"),
+    "required": ToolChoice("required"),
+    "any": ToolChoice("required"),
+}
+_TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
+_SEARCH_TOOLS = ("web_search", "web_search_preview", "web_search_2025_08_26", "web_search_preview_2025_03_11")
+
+_BODY = json.Decoder(types.Body)
+_ITEM = json.Decoder(types.Item)
+_PART = json.Decoder(types.Part)
+_TOOL = json.Decoder(types.ToolDefinition)
+_CHOICE = json.Decoder(types.Choice)
+_REASONING = json.Decoder(types.ReasoningField)
+_TEXT = json.Decoder(types.TextField)
+
+
+def parse_request(body: bytes, content_type: str) -> ChatRequest:
+    """Raise `InvalidRequest` or `Unsupported`, naming the field, when the body is not understood."""
+    top = read_top(body)
+    fields = decode(_BODY, body, "")
+    _refuse_unsupported(fields)
+    reader = _InputReader(is_whole=fields.previous_response_id is None)
+    reader.read_tools(fields.tools or (), "tools")
+    messages = [*_instructions(fields.instructions), *reader.read(fields.input)]
+    choice = reader.tool_choice(fields.tool_choice)
+    text = decode(_TEXT, fields.text, "text") if given(fields.text) else types.TextField()
+    if text.verbosity is not None:
+        reader.ignored.append("text.verbosity")
+    hints = reader.hints(fields.tool_choice)
+    request = ChatRequest(
+        model=clean(fields.model or DEFAULT_MODEL, "model"),
+        messages=tuple(messages),
+        stream=bool(fields.stream),
+        include_usage=True,
+        tools=tuple(reader.tools),
+        tool_choice=choice,
+        parallel_tool_calls=fields.parallel_tool_calls,
+        max_output_tokens=fields.max_output_tokens,
+        temperature=fields.temperature,
+        top_p=fields.top_p,
+        reasoning=_reasoning(fields.reasoning),
+        output_format=_output_format(text.format),
+        hints=hints,
+        store=fields.store is not False,
+        previous=fields.previous_response_id or reader.previous,
+        extras={name: value for name, value in top.items() if name not in types.READ_FIELDS and given(value)},
+        ignored=tuple(reader.ignored),
+        echo={name: top[name] for name in types.ECHOED_FIELDS if name in top},
+    )
+    if not reader.compacts:
+        return request
+    return structs.replace(asks_for_summary(request), echo={**request.echo, COMPACTS: Raw(b"true")})
+
+
+def _refuse_unsupported(fields: types.Body) -> None:
+    if fields.background:
+        raise Unsupported("background: answers are given while the request waits, not later", param="background")
+    if given(fields.conversation):
+        raise Unsupported("conversation: go on with previous_response_id instead", param="conversation")
+    if given(fields.prompt):
+        raise Unsupported("prompt: there are no stored prompts here", param="prompt")
+    if given(fields.input) is None:
+        raise missing("input")
+
+
+def _instructions(value: Raw) -> list[Message]:
+    if given(value) is None:
+        return []
+    return [Message("developer", (Text(clean(decode(STRING, value, "instructions"), "instructions")),))]
+
+
+class _InputReader:
+    """Reads the input's items and the tools in them. `is_whole` says that no earlier items are kept upstream."""
+
+    def __init__(self, is_whole: bool) -> None:
+        self.tools: list[Tool] = []
+        self.ignored: list[str] = []
+        self.compacts = False
+        self.previous: str | None = None
+        self._is_whole = is_whole
+        self._searches: list[str] = []
+
+    # Items.
+
+    def read(self, value: Raw) -> list[Message]:
+        if bytes(value)[:1] == b'"':
+            return [Message("user", (Text(clean(decode(STRING, value, "input"), "input")),))]
+        items = decode(ITEMS, value, "input")
+        if not items:
+            raise InvalidRequest("input is empty: at least one item is required", param="input")
+        wires = [decode(_ITEM, item, f"input[{position}]") for position, item in enumerate(items)]
+        calls = {wire.call_id: _name(wire) for wire in wires if wire.type in ("function_call", "custom_tool_call")}
+        kept = self._go_on_from_reference(wires) if self._is_whole else 0
+        messages: list[Message] = []
+        for position, wire in enumerate(wires):
+            found = self._item(wire, f"input[{position}]", calls)
+            messages += found if position >= kept else ()
+        if self.previous is not None:
+            messages = list(dropwhile(_is_assistants, messages))
+        if not messages:
+            raise InvalidRequest("input holds nothing that a model could read", param="input")
+        return messages
+
+    def _go_on_from_reference(self, wires: Sequence[types.Item]) -> int:
+        """Take the last reference to an item of a kept turn for a wish to go on from there.
+
+        The AI SDK refers so to what it takes to be kept. Return how many items the conversation upstream has by then;
+        the rest of the answer's own items may still follow.
+        """
+        for position in range(len(wires) - 1, -1, -1):
+            if wires[position].type == "item_reference" and (named := KEPT_ITEM.fullmatch(wires[position].id or "")):
+                self.previous = f"resp_{named['token']}"
+                self._is_whole = False
+                return position + 1
+        return 0
+
+    def _item(self, wire: types.Item, path: str, calls: Mapping[str | None, str]) -> list[Message]:
+        match wire.type or "message":
+            case "message":
+                return [self._message(wire, path)]
+            case "function_call" | "custom_tool_call":
+                return [Message("assistant", (_call(wire, path),))]
+            case "function_call_output" | "custom_tool_call_output":
+                return [self._result(wire, path, calls)]
+            case "reasoning":
+                return [Message("assistant", (_reasoning_part(wire, path),))]
+            case "additional_tools":
+                self.read_tools(wire.tools or (), f"{path}.tools")
+                return []
+            case "compaction" | "compaction_summary" if wire.encrypted_content:
+                summary = unpack(wire.encrypted_content, f"{path}.encrypted_content")
+                return [Message("developer", (Text(f"Summary of the conversation so far:\n{summary}"),))]
+            case "compaction_trigger":
+                self.compacts = True
+                return []
+            case "item_reference" if self._is_whole:
+                message = f"Item with id {wire.id!r} not found: items are not kept here, send them in full"
+                raise InvalidRequest(message, param=f"{path}.id")
+            case "item_reference" if self.previous is not None and KEPT_ITEM.fullmatch(wire.id or ""):
+                return []
+            case other:
+                self.ignored.append(f"{path}:{other}")
+                return []
+
+    def _message(self, wire: types.Item, path: str) -> Message:
+        role = known(_ROLES, required(wire.role, f"{path}.role"), f"{path}.role")
+        if given(wire.content) is None:
+            raise missing(f"{path}.content")
+        return Message(role, tuple(_content(wire.content, f"{path}.content")))
+
+    def _result(self, wire: types.Item, path: str, calls: Mapping[str | None, str]) -> Message:
+        call_id = required(wire.call_id, f"{path}.call_id")
+        if self._is_whole and call_id not in calls:
+            message = f"No tool call found for function call output with call_id {call_id}."
+            raise InvalidRequest(message, param=f"{path}.call_id")
+        if given(wire.output) is None:
+            raise missing(f"{path}.output")
+        content = _content(wire.output, f"{path}.output")
+        parts = tuple(part for part in content if isinstance(part, Text | Image | File))
+        # The call itself may be left out, being kept upstream: then its name is known here only.
+        name = calls.get(call_id) if self.previous is not None else None
+        return Message("tool", (ToolResult(call_id, parts, name),))
+
+    # Tools.
+
+    def read_tools(self, items: list[Raw] | tuple[()], path: str, namespace: str | None = None) -> None:
+        for position, item in enumerate(items):
+            self._tool(decode(_TOOL, item, f"{path}[{position}]"), f"{path}[{position}]", namespace)
+
+    def _tool(self, tool: types.ToolDefinition, path: str, namespace: str | None) -> None:
+        match tool.type:
+            case "function" | "custom":
+                self.tools.append(_tool(tool, path, namespace))
+            case "namespace":
+                inner = required(tool.name, f"{path}.name")
+                self.read_tools(tool.tools or (), f"{path}.tools", inner)
+            case "image_generation":
+                raise Unsupported(f"{path}: images are not available in this gateway's Responses", param=path)
+            case kind if kind in _SEARCH_TOOLS:
+                self._searches.append(f"{path}:{kind}")
+            case kind:
+                self.ignored.append(f"{path}:{kind}")
+
+    def tool_choice(self, value: Raw) -> ToolChoice:
+        if given(value) is None:
+            return ToolChoice("auto")
+        if bytes(value)[:1] == b'"':
+            return known(_CHOICES, decode(STRING, value, "tool_choice"), "tool_choice")
+        choice = decode(_CHOICE, value, "tool_choice")
+        if choice.type in ("function", "custom"):
+            return ToolChoice("named", _qualified(required(choice.name, "tool_choice.name"), choice.namespace))
+        if choice.type not in _SEARCH_TOOLS:
+            self.ignored.append(f"tool_choice:{choice.type}")
+        return ToolChoice("auto")
+
+    def hints(self, choice: Raw) -> Hints:
+        """An agent's standing offer of web search, among its tools, is no wish to search in every turn."""
+        chosen = any(name.encode() in bytes(choice) for name in _SEARCH_TOOLS)
+        if self._searches and (chosen or not self.tools):
+            return Hints(web_search=True)
+        self.ignored += self._searches
+        return Hints()
+
+
+def _is_assistants(message: Message) -> bool:
+    return message.role == "assistant"
+
+
+def _call(wire: types.Item, path: str) -> ToolCall:
+    call_id = required(wire.call_id, f"{path}.call_id")
+    required(wire.name, f"{path}.name")
+    qualified = _name(wire)
+    if wire.type == "custom_tool_call":
+        return ToolCall(call_id, qualified, required(wire.input, f"{path}.input"), "custom")
+    return ToolCall(call_id, qualified, required(wire.arguments, f"{path}.arguments"))
+
+
+def _name(call: types.Item) -> str:
+    return _qualified(call.name or "", call.namespace)
+
+
+def _qualified(name: str, namespace: str | None) -> str:
+    return f"{namespace}.{name}" if namespace else name
+
+
+def _reasoning_part(wire: types.Item, path: str) -> Reasoning:
+    texts = [part.text for part in _content(wire.summary, f"{path}.summary") if isinstance(part, Text)]
+    opaque = Opaque(WIRE, wire.encrypted_content.encode()) if wire.encrypted_content else None
+    return Reasoning("\n\n".join(texts), opaque)
+
+
+def _content(value: Raw, path: str) -> list[Part]:
+    if given(value) is None:
+        return []
+    if bytes(value)[:1] == b'"':
+        return [Text(clean(decode(STRING, value, path), path))]
+    items = decode(ITEMS, value, path)
+    places = [f"{path}[{position}]" for position in range(len(items))]
+    return [_part(decode(_PART, item, place), place) for place, item in zip(places, items, strict=True)]
+
+
+def _part(part: types.Part, path: str) -> Part:
+    if part.type in _TEXT_PARTS:
+        return Text(clean(required(part.text, f"{path}.text"), f"{path}.text"))
+    match part.type:
+        case "refusal":
+            return Text(clean(required(part.refusal, f"{path}.refusal"), f"{path}.refusal"))
+        case "input_image":
+            if not part.image_url and not part.file_id:
+                raise missing(f"{path}.image_url")
+            return Image(url=part.image_url, file_id=part.file_id, detail=part.detail)
+        case "input_file":
+            if not (part.file_id or part.file_data or part.file_url):
+                raise missing(f"{path}.file_id")
+            return File(file_id=part.file_id, url=part.file_url, data=part.file_data, filename=part.filename)
+        case other:
+            names = ", ".join((*_TEXT_PARTS, "input_image", "input_file", "refusal"))
+            raise InvalidRequest(f"{path}.type is {other!r}, which is not among: {names}", param=f"{path}.type")
+
+
+def _tool(tool: types.ToolDefinition, path: str, namespace: str | None) -> Tool:
+    name = clean(required(tool.name or None, f"{path}.name"), f"{path}.name")
+    qualified = _qualified(name, namespace)
+    if tool.type == "function":
+        return Tool(qualified, "function", tool.description, given(tool.parameters), tool.strict, namespace=namespace)
+    grammar = tool.format.definition if tool.format else None
+    return Tool(qualified, "custom", tool.description, grammar=grammar, namespace=namespace)
+
+
+def _reasoning(value: Raw) -> ReasoningOptions | None:
+    if given(value) is None:
+        return None
+    field = decode(_REASONING, value, "reasoning")
+    effort = known(_EFFORTS, field.effort, "reasoning.effort") if field.effort is not None else None
+    return ReasoningOptions(effort, field.summary)
+
+
+def _output_format(wire: types.Format | None) -> OutputFormat | None:
+    if wire is None:
+        return None
+    kind = known(_FORMATS, wire.type, "text.format.type")
+    if kind != "json_schema":
+        return OutputFormat(kind)
+    return OutputFormat(kind, wire.name, required(given(wire.schema), "text.format.schema"), wire.strict)
