@@ -1,0 +1,1 @@
+"""The HTTP edge: routes, layers and handlers around the translation core."""

@@ -1,0 +1,70 @@
+"""The local server: `python -m api [--host HOST] [--port PORT]`.
+
+Without an account it serves the simulated upstream, and says so; without a gateway key it makes one and prints it.
+"""
+
+import argparse
+import logging
+import secrets
+import sys
+
+import uvicorn
+from msgspec import structs
+
+from api.app import create_app
+from core.accounts import Account, Secret
+from core.settings import Settings, SettingsError
+
+LOOPBACK_URL = "loopback://chatgpt"
+LOOPBACK_KEY = "sk-loopback"
+"""The key of a gateway that guards nothing: with the simulated upstream, examples can be copied as they stand."""
+
+
+def main() -> None:
+    try:
+        settings = Settings.from_env()
+        arguments = parse_arguments(settings)
+        settings = complete(settings)
+        app = create_app(settings)
+    except SettingsError as error:
+        sys.exit(str(error))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    announce(settings, arguments.host, arguments.port)
+    uvicorn.run(
+        app,
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def parse_arguments(settings: Settings) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m api", description="Serve Isthmus on this machine.")
+    parser.add_argument("--host", default=settings.host)
+    parser.add_argument("--port", type=int, default=settings.port)
+    return parser.parse_args()
+
+
+def complete(settings: Settings) -> Settings:
+    """Add what a developer's machine may do without: an account (the simulated one) and a gateway key."""
+    brings_own = bool(settings.access_token_prefixes or settings.enable_external_token)
+    if not settings.accounts and (settings.loopback or not brings_own):
+        simulated = (Account(Secret("loopback")),)
+        settings = structs.replace(settings, accounts=simulated, chatgpt_base_url=LOOPBACK_URL)
+    if not settings.auth_tokens:
+        key = LOOPBACK_KEY if settings.loopback else f"sk-{secrets.token_urlsafe(32)}"
+        settings = structs.replace(settings, auth_tokens=(Secret(key),))
+        print(f"AUTH_TOKENS is not set: the gateway key of this run is {key}", file=sys.stderr)
+    return settings
+
+
+def announce(settings: Settings, host: str, port: int) -> None:
+    where = "the built-in simulation (loopback)" if settings.loopback else settings.chatgpt_base_url
+    print(f"Isthmus listens on http://{host}:{port}/v1 - upstream: {where}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

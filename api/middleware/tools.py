@@ -1,0 +1,92 @@
+"""The layer that gives tools and structured output to an upstream that has neither.
+
+It lowers the request, lifts the answer, and asks the upstream again while that can still help. All judgement is in
+`core.tools`; here is only the loop.
+"""
+
+from msgspec import structs
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.events import EXTENSION
+from api.tool_log import ToolLog
+from core.accounts import Principal
+from core.contracts import Capabilities, Exchange
+from core.settings import Settings
+from core.tools.lifter import Lifter
+from core.tools.protocol import ask_again, has_format, has_tools, lower
+
+
+class Tools:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.log = ToolLog(settings.debug_tool_log)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._allowed(scope["exchange"])
+        if _is_native(exchange):
+            await self.app({**scope, "exchange": exchange}, receive, send)
+            return
+        request, plan = lower(exchange.request, _salt(exchange.principal))
+        lifter = Lifter(plan, exchange.id, exchange.request.stream, self.settings.refusal_retries)
+        attempt = 0
+        while True:
+            inner = structs.replace(exchange, id=f"{exchange.id}.{attempt}", request=request)
+            try:
+                await self._attempt({**scope, "exchange": inner}, receive, send, lifter)
+            finally:
+                self.log.write(scope.get("request_id"), attempt, lifter)
+            if lifter.again is None:
+                return
+            request = ask_again(request, plan, lifter.again)
+            lifter.restart()
+            attempt += 1
+
+    async def _attempt(self, scope: Scope, receive: Receive, send: Send, lifter: Lifter) -> None:
+        async def lift(message: Message) -> None:
+            if message["type"] != EXTENSION:
+                await send(message)
+                return
+            if events := lifter.feed(message["events"]):
+                await send({"type": EXTENSION, "events": events})
+            if lifter.enough:
+                raise _Enough
+
+        try:
+            await self.app(scope, receive, lift)
+        except _Enough:
+            if lifter.error is not None:
+                raise lifter.error from None
+        if lifter.again is None and (events := lifter.close()):
+            await send({"type": EXTENSION, "events": events})
+
+    def _allowed(self, exchange: Exchange) -> Exchange:
+        """Leave the tools out if emulation is off, and let the upstream name them among what it ignores (AU-28)."""
+        request = exchange.request
+        if self.settings.tool_calling_enabled or not request.tools or _capabilities(exchange).tools:
+            return exchange
+        automatic = structs.replace(request.tool_choice, mode="auto", name=None)
+        ignored = (*request.ignored, "tools")
+        return structs.replace(
+            exchange, request=structs.replace(request, tools=(), tool_choice=automatic, ignored=ignored)
+        )
+
+
+class _Enough(Exception):
+    """This attempt has given all that is wanted of it."""
+
+
+def _is_native(exchange: Exchange) -> bool:
+    """Say whether the upstream can do by itself all that the request asks for."""
+    able, request = _capabilities(exchange), exchange.request
+    return (able.tools or not has_tools(request)) and (able.structured_output or not has_format(request))
+
+
+def _capabilities(exchange: Exchange) -> Capabilities:
+    return exchange.target.upstream.capabilities(exchange.target.model)
+
+
+def _salt(principal: Principal) -> str:
+    """Return what only the caller and the gateway know: the key, or what stands for it."""
+    account = principal.account.digest if principal.account is not None else ""
+    return f"{principal.key_digest}/{account}/{principal.device_id or ''}"

@@ -1,0 +1,108 @@
+"""The Responses routes besides the turn itself: a kept answer read again, listed, removed. Nothing is stored here.
+
+A response's id names its turn upstream; what cannot be answered from there is refused with the reason.
+"""
+
+from typing import Any
+
+from msgspec import json, structs
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.handlers import gateway_of, reply
+from core.contracts import Exchange, Recalled
+from core.errors import InvalidRequest, NotFound
+from core.request import ChatRequest, Message, Text, Turn
+from core.routing import resolve
+from core.signing import BadId, Named
+from core.wire.openai_responses import OPENAI_RESPONSES
+
+UPGRADE_REFUSED = b"This gateway answers POST /v1/responses over HTTP; it has no WebSocket."
+
+
+async def retrieve(request: Request) -> Response:
+    """Answer `GET /v1/responses/{id}` from the conversation the upstream keeps."""
+    identity, named = _named(request)
+    recalled = await _recall(request, named.turn)
+    response = structs.replace(recalled.response, turn=named.turn)
+    rendered = json.decode(OPENAI_RESPONSES.render_response(_exchange(request, recalled, named), response))
+    return reply({**rendered, "id": identity})
+
+
+async def input_items(request: Request) -> Response:
+    """Answer `GET /v1/responses/{id}/input_items`: the question's messages, newest first, as the API lists them."""
+    identity, named = _named(request)
+    recalled = await _recall(request, named.turn)
+    items = [_item(f"msg_{identity[-12:]}{place:02x}", text) for place, text in enumerate(recalled.question)][::-1]
+    ends = {"first_id": items[0]["id"] if items else None, "last_id": items[-1]["id"] if items else None}
+    return reply({"object": "list", "data": items, "has_more": False, **ends})
+
+
+async def delete(request: Request) -> Response:
+    """Answer `DELETE /v1/responses/{id}`: the whole conversation is removed upstream."""
+    identity, named = _named(request)
+    gateway = gateway_of(request.scope)
+    upstream = next(iter(gateway.upstreams.values()))
+    await upstream.forget(named.turn, request.scope["principal"], gateway.transport)
+    return reply({"id": identity, "object": "response", "deleted": True})
+
+
+async def cancel(request: Request) -> Response:
+    """Refuse `POST /v1/responses/{id}/cancel`: only background answers could be cancelled."""
+    identity, _ = _named(request, kept_only=False)
+    raise InvalidRequest(f"{identity[:80]!r} cannot be cancelled: it was not created with background=true", param="id")
+
+
+async def upgrade(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket with 426, so that Codex's built-in provider falls back to HTTP at once."""
+    headers = [(b"content-type", b"text/plain"), (b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
+    prefix = "http.response"
+    if scope["type"] == "websocket":
+        prefix = "websocket.http.response"
+        await receive()
+        if prefix not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1003})
+            return
+    await send({"type": f"{prefix}.start", "status": 426, "headers": headers})
+    await send({"type": f"{prefix}.body", "body": UPGRADE_REFUSED})
+
+
+def _named(request: Request, kept_only: bool = True) -> tuple[str, Named]:
+    """Return the id in the path and what it names. Raises `NotFound` with the reason."""
+    identity = request.path_params["response_id"]
+    gateway = gateway_of(request.scope)
+    try:
+        named = gateway.signer.read_turn("resp", identity, request.scope["principal"], gateway.clock())
+    except BadId as error:
+        raise NotFound(f"Response with id {identity[:80]!r} not found: {error}", param="id") from error
+    if kept_only and not named.turn.kept:
+        raise NotFound(f"Response with id {identity[:80]!r} not found: its turn was temporary", param="id")
+    return identity, named
+
+
+async def _recall(request: Request, turn: Turn) -> Recalled:
+    gateway = gateway_of(request.scope)
+    upstream = next(iter(gateway.upstreams.values()))
+    return await upstream.recall(turn, request.scope["principal"], gateway.transport)
+
+
+def _exchange(request: Request, recalled: Recalled, named: Named) -> Exchange:
+    """Return the exchange as far as it is still known: question, model and place."""
+    gateway = gateway_of(request.scope)
+    model = recalled.response.model or "auto"
+    messages = tuple(Message("user", (Text(text),)) for text in recalled.question)
+    return Exchange(
+        id=request.path_params["response_id"][-24:].replace("-", "0").replace("_", "0"),
+        created=named.issued,
+        dialect=OPENAI_RESPONSES,
+        request=structs.replace(ChatRequest(model=model, messages=messages), store=True),
+        target=resolve(model, gateway.upstreams),
+        principal=request.scope["principal"],
+        signer=gateway.signer,
+    )
+
+
+def _item(identity: str, text: str) -> dict[str, Any]:
+    content = [{"type": "input_text", "text": text}]
+    return {"type": "message", "id": identity, "role": "user", "status": "completed", "content": content}
