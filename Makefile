@@ -8,6 +8,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := tests/clients
+CODEX := $(CLIENTS)/codex
 CLIENTS_VENV := .venv-clients
 UV := $(shell command -v uv 2>/dev/null)
 
@@ -37,7 +38,7 @@ run: $(VENV)/.run ## serve on http://127.0.0.1:3040 (HOST, PORT)
 test: $(VENV)/.dev ## run the tests that need Python only
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-test-clients: $(VENV)/.dev $(CLIENTS)/node_modules/.installed ## run the npm clients, LangChain and instructor against it
+test-clients: $(VENV)/.dev $(CLIENTS)/node_modules/.installed $(CODEX)/node_modules/.installed ## run SDKs and agents against it
 	@$(MAKE) --no-print-directory VENV=$(CLIENTS_VENV) $(CLIENTS_VENV)/.clients
 	@$(BIN)/python -m pytest -q -m clients $(ARGS)
 
@@ -65,7 +66,7 @@ lock: ## choose the newest versions that pyproject.toml allows (needs uv)
 	    --output-file requirements-clients.lock
 
 clean: ## remove what the other targets made
-	@rm -rf $(VENV) $(CLIENTS_VENV) $(CLIENTS)/node_modules build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(CLIENTS_VENV) $(CLIENTS)/node_modules $(CODEX)/node_modules build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find api core tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -83,10 +84,11 @@ $(VENV)/.dev: requirements-dev.lock requirements.lock | $(BIN)/python
 	@$(INSTALL) requirements-dev.lock
 	@touch $(VENV)/.run $@
 
-$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+# Codex CLI takes 404 MB, so it is installed apart from the SDKs.
+$(CLIENTS)/node_modules/.installed $(CODEX)/node_modules/.installed: %/node_modules/.installed: %/package-lock.json
 	@command -v node >/dev/null || { echo "the npm clients need node, which was not found" >&2; exit 1; }
 	@command -v npm >/dev/null || { echo "the npm clients need npm, which was not found" >&2; exit 1; }
-	@cd $(CLIENTS) && npm ci --no-audit --no-fund --loglevel=error
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # LangChain and instructor are heavy and hold openai back, so they have an environment of their own.
