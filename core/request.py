@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 ToolKind: TypeAlias = Literal["function", "custom"]
+OutputKind: TypeAlias = Literal["text", "json_object", "json_schema"]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -109,7 +110,7 @@ class ReasoningOptions(Struct, frozen=True):
 
 
 class OutputFormat(Struct, frozen=True):
-    kind: Literal["text", "json_object", "json_schema"]
+    kind: OutputKind
     name: str | None = None
     schema: Raw | None = None
     strict: bool | None = None

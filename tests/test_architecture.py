@@ -75,7 +75,7 @@ ROWS = [
             "core.fold",
             "core.json_body",
             "core.multipart",
-            "core.openai_error",
+            "core.openai_words",
             "core.sse",
         ),
     ),

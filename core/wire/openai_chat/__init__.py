@@ -3,7 +3,7 @@
 from core.contracts import Encoder, Exchange
 from core.errors import GatewayError
 from core.fold import Response
-from core.openai_error import render_error
+from core.openai_words import render_error
 from core.request import ChatRequest
 from core.wire.openai_chat import requests, stream
 

@@ -1,15 +1,15 @@
 """A Chat Completions request body to the canonical request. Every refusal names its field, as messages[0].content."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from msgspec import Raw, json
 
 from core.errors import InvalidRequest, Unsupported
 from core.json_body import ITEMS, STRING, clean, decode, given, known, missing, read_top, required
+from core.openai_words import EFFORTS, OUTPUT_KINDS, TOOL_CHOICES
 from core.request import (
     Audio,
     ChatRequest,
-    Effort,
     File,
     Hints,
     Image,
@@ -42,16 +42,10 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_FORMATS: dict[str, Literal["text", "json_object", "json_schema"]] = {
-    "text": "text",
-    "json_object": "json_object",
-    "json_schema": "json_schema",
-}
 _MODES: dict[str, Literal["auto", "required"]] = {"auto": "auto", "required": "required"}
 _TEXT_TYPES = ("text", "input_text", "output_text")
 _IMAGE_TYPES = ("image_url", "input_image", "image")
 _FILE_TYPES = ("file", "input_file")
-_EFFORTS: dict[str, Effort] = {name: name for name in get_args(Effort)}
 
 _BODY = json.Decoder(types.ChatBody)
 _MESSAGE = json.Decoder(types.ChatMessage)
@@ -331,16 +325,7 @@ def _tool_choice(fields: types.ChatBody) -> ToolChoice:
         named = choice.function or choice.custom
         name = named.name if named else choice.name
         return ToolChoice("named", required(name, f"{path}.function.name"))
-    match decode(STRING, value, path):
-        case "auto":
-            return ToolChoice("auto")
-        case "none":
-            return ToolChoice("none")
-        case "required" | "any":
-            return ToolChoice("required")
-        case other:
-            message = f"{path} is {other!r}: auto, none, required, any or a named function is possible"
-            raise InvalidRequest(message, param=path)
+    return known(TOOL_CHOICES, decode(STRING, value, path), path)
 
 
 def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
@@ -355,14 +340,14 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
 def _reasoning(effort: str | None) -> ReasoningOptions | None:
     if effort is None:
         return None
-    return ReasoningOptions(effort=known(_EFFORTS, effort, "reasoning_effort"))
+    return ReasoningOptions(effort=known(EFFORTS, effort, "reasoning_effort"))
 
 
 def _output_format(value: Raw) -> OutputFormat | None:
     if given(value) is None:
         return None
     wire = decode(_FORMAT, value, "response_format")
-    kind = known(_FORMATS, wire.type, "response_format.type")
+    kind = known(OUTPUT_KINDS, wire.type, "response_format.type")
     if kind != "json_schema":
         return OutputFormat(kind)
     schema = required(wire.json_schema, "response_format.json_schema")

@@ -28,7 +28,7 @@ from core.events import (
     Usage,
 )
 from core.fold import FoldedText, Response
-from core.openai_error import render_error
+from core.openai_words import render_error
 from core.request import Reasoning, ToolCall, Turn
 from core.sse import COMMENT_FRAME, DONE_FRAME
 

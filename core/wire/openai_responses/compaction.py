@@ -13,7 +13,7 @@ from msgspec import json, structs
 from core.contracts import Encoder, Exchange
 from core.errors import GatewayError, InvalidRequest
 from core.fold import FoldedText, Response
-from core.openai_error import render_error
+from core.openai_words import render_error
 from core.request import ChatRequest, Message, Text, ToolChoice
 
 MARK = "isthmus1."

@@ -6,15 +6,14 @@ What agents offer and cannot be had here (tool kinds, item kinds) never breaks a
 import re
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
-from typing import Literal, get_args
 
 from msgspec import Raw, json, structs
 
 from core.errors import InvalidRequest, Unsupported
 from core.json_body import ITEMS, STRING, clean, decode, given, known, missing, read_top, required
+from core.openai_words import EFFORTS, OUTPUT_KINDS, TOOL_CHOICES
 from core.request import (
     ChatRequest,
-    Effort,
     File,
     Hints,
     Image,
@@ -43,19 +42,7 @@ COMPACTS = "compaction_trigger"
 KEPT_ITEM = re.compile(r"(?:msg|rs|fc|ctc)_(?P<token>[A-Za-z0-9_-]{60,})[0-9a-f]{2}")
 """The id of an item of a kept turn: it holds the token of the response's own id (objects.Items)."""
 
-_EFFORTS: dict[str, Effort] = {name: name for name in get_args(Effort)}
 _ROLES: dict[str, Role] = {"system": "system", "developer": "developer", "user": "user", "assistant": "assistant"}
-_FORMATS: dict[str, Literal["text", "json_object", "json_schema"]] = {
-    "text": "text",
-    "json_object": "json_object",
-    "json_schema": "json_schema",
-}
-_CHOICES = {
-    "auto": ToolChoice("auto"),
-    "none": ToolChoice("none"),
-    "required": ToolChoice("required"),
-    "any": ToolChoice("required"),
-}
 _TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 _SEARCH_TOOLS = ("web_search", "web_search_preview", "web_search_2025_08_26", "web_search_preview_2025_03_11")
 
@@ -239,7 +226,7 @@ class _InputReader:
         if given(value) is None:
             return ToolChoice("auto")
         if bytes(value)[:1] == b'"':
-            return known(_CHOICES, decode(STRING, value, "tool_choice"), "tool_choice")
+            return known(TOOL_CHOICES, decode(STRING, value, "tool_choice"), "tool_choice")
         choice = decode(_CHOICE, value, "tool_choice")
         if choice.type in ("function", "custom"):
             return ToolChoice("named", _qualified(required(choice.name, "tool_choice.name"), choice.namespace))
@@ -325,14 +312,14 @@ def _reasoning(value: Raw) -> ReasoningOptions | None:
     if given(value) is None:
         return None
     field = decode(_REASONING, value, "reasoning")
-    effort = known(_EFFORTS, field.effort, "reasoning.effort") if field.effort is not None else None
+    effort = known(EFFORTS, field.effort, "reasoning.effort") if field.effort is not None else None
     return ReasoningOptions(effort, field.summary)
 
 
 def _output_format(wire: types.Format | None) -> OutputFormat | None:
     if wire is None:
         return None
-    kind = known(_FORMATS, wire.type, "text.format.type")
+    kind = known(OUTPUT_KINDS, wire.type, "text.format.type")
     if kind != "json_schema":
         return OutputFormat(kind)
     return OutputFormat(kind, wire.name, required(given(wire.schema), "text.format.schema"), wire.strict)

@@ -788,7 +788,7 @@ REFUSALS = [
         "an unknown choice",
         with_fields(tool_choice="perhaps"),
         "tool_choice",
-        "tool_choice is 'perhaps': auto, none, required, any or a named function is possible",
+        "tool_choice is 'perhaps', which is not among: auto, none, required, any",
     ),
     Refusal(
         "a choice without a name",
