@@ -7,11 +7,12 @@ Shapes and texts: chatgpt-web reference, sections 1.1, 2.5 and 3.10. `detail` ma
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import json
+from msgspec import ValidationError, json
 
 from core.errors import (
     MALFORMED_JSON,
     ChallengeRequired,
+    ProtocolViolation,
     RateLimited,
     UpstreamDenied,
     UpstreamError,
@@ -61,6 +62,24 @@ def in_stream_error(message: str, code: str | None = None) -> UpstreamError:
     if code in ("rate_limit_exceeded", "model_cap_exceeded"):
         return RateLimited(message, upstream=UPSTREAM, code=code)
     return UpstreamUnavailable(message, upstream=UPSTREAM, status=502, code=code)
+
+
+def stated_error(block: dict[str, Any]) -> UpstreamError:
+    """Return the error that a block of a stream states."""
+    message, code = describe(block)
+    return in_stream_error(message or "the upstream reported an error without saying which", code)
+
+
+def check_stated(document: dict[str, Any]) -> None:
+    """Raise the error that a message's document states, if it states one."""
+    if document.get("error") is not None or document.get("error_code") is not None:
+        raise stated_error(document)
+
+
+def unreadable(what: str, error: Exception) -> ProtocolViolation:
+    """Return the error for a part of a stream that could not be decoded."""
+    fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
+    return ProtocolViolation(f"{what} of the upstream's stream cannot be read: {fault}", upstream=UPSTREAM)
 
 
 def read_error(body: bytes) -> tuple[str, str | None]:

@@ -12,8 +12,8 @@ from core.contracts import Exchange
 from core.errors import Unsupported
 from core.request import ChatRequest, Effort, Message, Reasoning, Text, Turn
 from core.wire.chatgpt_web import types
+from core.wire.chatgpt_web.answer import Sent
 from core.wire.chatgpt_web.errors import UPSTREAM
-from core.wire.chatgpt_web.stream import Sent
 
 ROOT_MESSAGE_ID = "client-created-root"
 """The parent of the first message of a new conversation (section 3.3)."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from core.errors import UpstreamError
 from core.events import Event, ReasoningDelta, TextDelta
-from core.wire.chatgpt_web.stream import Sent, TurnDecoder
+from core.wire.chatgpt_web.answer import Sent
+from core.wire.chatgpt_web.stream import TurnDecoder
 
 Json = dict[str, Any]
 TEXT = "/message/content/parts/0"

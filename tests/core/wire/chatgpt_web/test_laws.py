@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from core.errors import UpstreamError
 from core.events import Event
 from core.grammar import Checker, check
-from core.wire.chatgpt_web.stream import Sent, TurnDecoder
+from core.wire.chatgpt_web.answer import Sent
+from core.wire.chatgpt_web.stream import TurnDecoder
 from tests.core.wire.chatgpt_web.streams import (
     COMPLETE,
     DONE,

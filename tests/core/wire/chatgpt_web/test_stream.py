@@ -21,7 +21,8 @@ from core.events import (
 )
 from core.grammar import check
 from core.request import Turn
-from core.wire.chatgpt_web.stream import REWRITTEN, Sent, TurnDecoder
+from core.wire.chatgpt_web.answer import REWRITTEN, Sent
+from core.wire.chatgpt_web.stream import TurnDecoder
 from tests.core.wire.chatgpt_web.streams import (
     COMPLETE,
     DONE,
