@@ -18,11 +18,13 @@ from core.wire.openai_responses.requests import COMPACTS
 Object = dict[str, Any]
 
 _ECHO_DEFAULTS: Mapping[str, Any] = {
+    "frequency_penalty": 0.0,
     "instructions": None,
     "max_output_tokens": None,
     "max_tool_calls": None,
     "metadata": {},
     "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
     "previous_response_id": None,
     "prompt_cache_key": None,
     "reasoning": {"effort": None, "summary": None},
@@ -62,7 +64,7 @@ def response_object(exchange: Exchange, identity: str, kept: bool) -> Object:
         "incomplete_details": None,
         "model": exchange.request.model,
         "output": [],
-        "service_tier": None,
+        "service_tier": "default",
         "store": kept,
         "tools": [tool_object(tool) for tool in exchange.request.tools],
         "usage": None,

@@ -1,23 +1,28 @@
-"""The published shapes of what a Responses client reads, as the official SDK types them, applied strictly.
+"""The published shapes of what a Responses client reads, from two sources, applied strictly.
 
-The SDK's types are generated from OpenAI's OpenAPI description. Strictly means: no number as text, no field that is
-not there unless `OURS` names it, and null only where `NULLABLE` says that the API itself sends it: the types alone
-cannot tell null from absent.
+The official SDK's types are generated from OpenAI's OpenAPI description. Strictly means: no number as text, no field
+that is not there unless `EXTRAS` names it, and null only where `NULLABLE` says that the API itself sends it: the types
+alone cannot tell null from absent. The types of openresponses-types (Apache-2.0, mozilla.ai) are generated from the
+Open Responses specification, which was made from OpenAI's description and requires more fields; it has no custom tools.
 """
 
 import typing
 from collections.abc import Iterator
 from typing import Any
 
+import openresponses_types.types as open_responses
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
 Json = dict[str, Any]
 
-EXTRAS = frozenset({"usage.estimated", "store", "name", "output.status", "item.status"})
-"""Fields without a type in the SDK. `estimated` is ours: the gateway counted. The API itself sends `store`
-(captures/vendors/openai-responses-text.sse), a custom call's `status` (Codex CLI 0.169.0 reads and repeats it) and the
-`name` in function_call_arguments.done, which its OpenAPI description requires (clients reference, section 1.4)."""
+EXTRAS = frozenset(
+    {"usage.estimated", "store", "name", "output.status", "item.status", "frequency_penalty", "presence_penalty"}
+)
+"""Fields without a type in the SDK. `estimated` is ours: the gateway counted. The Open Responses specification requires
+the penalties. The API itself sends `store` (captures/vendors/openai-responses-text.sse), a custom call's `status`
+(Codex CLI 0.169.0 reads and repeats it) and the `name` in function_call_arguments.done, which OpenAI's description
+requires (clients reference, section 1.4)."""
 
 OUR_CODES = frozenset(
     {
@@ -43,7 +48,6 @@ NULLABLE = frozenset(
         "reasoning.effort",
         "reasoning.summary",
         "safety_identifier",
-        "service_tier",
         "tools.description",
         "tools.parameters",
         "usage",
@@ -64,15 +68,27 @@ def _event_types() -> dict[str, TypeAdapter[Any]]:
 _EVENTS = _event_types()
 
 
+def _specified_types() -> dict[str, TypeAdapter[Any]]:
+    models = [model for name, model in vars(open_responses).items() if name.endswith("StreamingEvent")]
+    return {next(iter(model.model_fields["type"].annotation)).value: TypeAdapter(model) for model in models}
+
+
+_SPECIFIED = _specified_types()
+_SPECIFIED_RESPONSE = TypeAdapter(open_responses.ResponseResource)
+
+
 def check_response(body: Json) -> None:
     """Raise when a response object is not of the published shape."""
     _check(_RESPONSE, body, "")
+    _check_specified(_SPECIFIED_RESPONSE, body)
 
 
 def check_event(event: Json) -> None:
     """Raise when an event is not of the published shape."""
     assert event["type"] in _EVENTS, f"there is no event {event['type']!r}"
     _check(_EVENTS[event["type"]], event, "")
+    if event["type"] in _SPECIFIED:
+        _check_specified(_SPECIFIED[event["type"]], event)
 
 
 def check_events(events: list[Json]) -> None:
@@ -111,6 +127,16 @@ def _check(adapter: "TypeAdapter[Any]", value: Json, path: str) -> None:
     assert not unknown, f"fields that the API does not have: {sorted(unknown)}"
     nulls = {null.removeprefix("response.") for null in _nulls(value, path)} - NULLABLE
     assert not nulls, f"null where the API sends none: {sorted(nulls)}"
+
+
+def _check_specified(adapter: "TypeAdapter[Any]", value: Json) -> None:
+    """Check against the specification, with one tolerance: it wants null for a schema that the API does repeat."""
+    response = value.get("response", value)
+    if response.get("object") == "response" and response["text"]["format"]["type"] == "json_schema":
+        response = {**response, "text": {"format": {"type": "text"}}}
+        value = {**value, "response": response} if "response" in value else response
+    if b'"custom' not in _dumped(value):
+        adapter.validate_json(_dumped(value))
 
 
 def _with_known_code(value: Json) -> Json:
