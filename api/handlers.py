@@ -11,7 +11,7 @@ from api.events import EventStream
 from api.gateway import Gateway
 from core import __version__
 from core.contracts import Exchange
-from core.errors import NotFound
+from core.errors import Forbidden, NotFound
 
 
 def gateway_of(scope: Scope) -> Gateway:
@@ -60,7 +60,9 @@ async def ready(request: Request) -> Response:
 
 
 async def account_counts(request: Request) -> Response:
-    """Count the pool's accounts, in every spelling in use (C2-6, ruling 7)."""
+    """Count the pool's accounts, in every spelling in use (C2-6, ruling 7), for those whom the pool serves."""
+    if request.scope["principal"].kind != "pool":
+        raise Forbidden("the account pool is for holders of a gateway key")
     status = gateway_of(request.scope).pool.status()
     return reply({"count": status.count, "canUseCount": status.usable, "can_use_count": status.usable})
 

@@ -110,6 +110,13 @@ def test_the_accounts_are_counted_in_every_spelling(gateway_server: Gateway) -> 
     assert get(gateway_server, "/v1/accTokens").json() == {"count": 1, "canUseCount": 1, "can_use_count": 1}
 
 
+def test_the_pool_is_not_counted_for_those_it_does_not_serve() -> None:
+    with running_gateway(ENABLE_EXTERNAL_TOKEN="true") as gateway:
+        answer = get(gateway, "/v1/accTokens", key="6f1c2f0e-6f0b-4f0a-9d4e-0a1b2c3d4e5f")
+    assert answer.status_code == 403
+    assert error_of(answer)["message"] == "the account pool is for holders of a gateway key"
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/auto", "/v1/accTokens"])
 def test_the_guarded_routes_need_the_key(path: str, gateway_server: Gateway) -> None:
     answer = get(gateway_server, path, key="sk-wrong")
