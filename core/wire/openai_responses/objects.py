@@ -6,12 +6,12 @@ Field lists: OpenAI's OpenAPI description and what the strictest clients need (c
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, json
 
 from core.contracts import Exchange
 from core.events import Citation, Finish, Usage
 from core.fold import FoldedText, ResponsePart
-from core.request import Reasoning, Tool, ToolCall, Turn
+from core.request import Reasoning, ToolCall, Turn
 from core.wire.openai_responses.compaction import compaction_item
 from core.wire.openai_responses.requests import COMPACTS
 
@@ -66,7 +66,7 @@ def response_object(exchange: Exchange, identity: str, kept: bool) -> Object:
         "output": [],
         "service_tier": "default",
         "store": kept,
-        "tools": [tool_object(tool) for tool in exchange.request.tools],
+        "tools": tool_objects(echo.get("tools")),
         "usage": None,
         **repeated,
     }
@@ -88,18 +88,14 @@ def _echoed(value: Raw | None, default: Any) -> Any:
     return default if value is None or bytes(value) == b"null" else value
 
 
-def tool_object(tool: Tool) -> Object:
-    """Return a tool as a response repeats it: function tools always have `strict` and `description`."""
-    if tool.kind == "custom":
-        form = {"type": "grammar", "syntax": "lark", "definition": tool.grammar} if tool.grammar else {"type": "text"}
-        return {"type": "custom", "name": tool.local_name, "description": tool.description or "", "format": form}
-    return {
-        "type": "function",
-        "name": tool.local_name,
-        "description": tool.description,
-        "parameters": tool.parameters,
-        "strict": bool(tool.strict),
-    }
+def tool_objects(sent: Raw | None) -> list[Object]:
+    """Return the tools as a response repeats them: as sent, function tools with all their fields."""
+    tools: list[Object] = json.decode(sent) if sent is not None else []
+    return [_completed(tool) if tool["type"] == "function" else tool for tool in tools or ()]
+
+
+def _completed(tool: Object) -> Object:
+    return {"description": None, "parameters": None, **tool, "strict": bool(tool.get("strict"))}
 
 
 def usage_object(usage: Usage) -> Object:

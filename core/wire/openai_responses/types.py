@@ -45,12 +45,13 @@ ECHOED_FIELDS = (
     "temperature",
     "text",
     "tool_choice",
+    "tools",
     "top_logprobs",
     "top_p",
     "truncation",
     "user",
 )
-"""Fields that a response repeats as the request had them. Tools are repeated too, completed."""
+"""Fields that a response repeats as the request had them, function tools with all their fields."""
 
 
 class Item(Struct, frozen=True):

@@ -230,19 +230,15 @@ def test_usage_has_both_details_and_says_what_was_estimated() -> None:
     }
 
 
-def test_tools_are_repeated_complete() -> None:
-    schema = Raw(b'{"type":"object"}')
-    tools = (Tool("look", parameters=schema), Tool("say", "custom", "Says."), *TOOLED.request.tools[1:])
-    repeated = encoded([Start(), Finish("stop")], exchange(tools=tools))[0]["response"]["tools"]
-    assert repeated[0] == {
-        "type": "function",
-        "name": "look",
-        "description": None,
-        "parameters": {"type": "object"},
-        "strict": False,
-    }
-    assert repeated[1] == {"type": "custom", "name": "say", "description": "Says.", "format": {"type": "text"}}
-    assert repeated[2]["format"] == {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"}
+def test_tools_are_repeated_as_sent_and_functions_in_full() -> None:
+    sent: list[Json] = [
+        {"type": "function", "name": "look", "parameters": {"type": "object"}},
+        {"type": "custom", "name": "say", "format": {"type": "grammar", "syntax": "regex", "definition": ".+"}},
+        {"type": "namespace", "name": "files", "tools": [{"type": "function", "name": "open"}]},
+    ]
+    repeated = encoded([Start(), Finish("stop")], exchange(echo={"tools": Raw(json.dumps(sent).encode())}))
+    tools = repeated[0]["response"]["tools"]
+    assert tools == [{**sent[0], "description": None, "strict": False}, *sent[1:]]
 
 
 def test_the_requests_own_words_are_repeated() -> None:
