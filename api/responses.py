@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.gateway import Gateway
 from api.handlers import gateway_of, reply
-from core.contracts import Exchange, Recalled
+from core.contracts import Exchange, Recalled, Upstream
 from core.errors import InvalidRequest, NotFound
 from core.request import ChatRequest, Message, Text, Turn
 from core.routing import resolve
 from core.signing import BadId, Named
 from core.wire.openai_responses import OPENAI_RESPONSES
+from core.wire.openai_responses.requests import DEFAULT_MODEL
 
 UPGRADE_REFUSED = b"This gateway answers POST /v1/responses over HTTP; it has no WebSocket."
 
@@ -43,8 +45,7 @@ async def delete(request: Request) -> Response:
     """Answer `DELETE /v1/responses/{id}`: the whole conversation is removed upstream."""
     identity, named = _named(request)
     gateway = gateway_of(request.scope)
-    upstream = next(iter(gateway.upstreams.values()))
-    await upstream.forget(named.turn, request.scope["principal"], gateway.transport)
+    await _keeper(gateway).forget(named.turn, request.scope["principal"], gateway.transport)
     return reply({"id": identity, "object": "response", "deleted": True})
 
 
@@ -83,14 +84,18 @@ def _named(request: Request, kept_only: bool = True) -> tuple[str, Named]:
 
 async def _recall(request: Request, turn: Turn) -> Recalled:
     gateway = gateway_of(request.scope)
-    upstream = next(iter(gateway.upstreams.values()))
-    return await upstream.recall(turn, request.scope["principal"], gateway.transport)
+    return await _keeper(gateway).recall(turn, request.scope["principal"], gateway.transport)
+
+
+def _keeper(gateway: Gateway) -> Upstream:
+    """Return the upstream that keeps turns: where a request that names no model of another one goes."""
+    return resolve(DEFAULT_MODEL, gateway.upstreams).upstream
 
 
 def _exchange(request: Request, recalled: Recalled, named: Named) -> Exchange:
     """Return the exchange as far as it is still known: question, model and place."""
     gateway = gateway_of(request.scope)
-    model = recalled.response.model or "auto"
+    model = recalled.response.model or DEFAULT_MODEL
     messages = tuple(Message("user", (Text(text),)) for text in recalled.question)
     return Exchange(
         id=request.path_params["response_id"][-24:].replace("-", "0").replace("_", "0"),

@@ -18,7 +18,7 @@ from core.request import Turn
 from core.transport import Reply
 from core.upstreams.chatgpt_web.sentinel import TURNSTILE_HEADER, requirements, turnstile_failed
 from core.upstreams.chatgpt_web.session import EVENT_STREAM, Session
-from core.upstreams.chatgpt_web.stored import last_of_turn
+from core.upstreams.chatgpt_web.stored import MAX_TREE_BYTES, last_of_turn
 from core.wire.chatgpt_web.errors import unexpected_answer
 from core.wire.chatgpt_web.requests import Outgoing, build_continue, build_prepare, build_resume, build_turn
 from core.wire.chatgpt_web.stream import TurnDecoder
@@ -98,7 +98,7 @@ class TurnRun:
     async def _open_headers(self, announce: bool) -> dict[str, str]:
         """Pass the sentinel and announce the turn, side by side: neither needs the other."""
         announced = announce and self._plan.path == "/f/conversation"
-        conduit = asyncio.create_task(self._conduit_token() if announced else _nothing())
+        conduit = asyncio.create_task(self._conduit_token(announced))
         try:
             sentinel = await requirements(self._session, self._plan.user_agent, self._turnstile)
             token = await conduit
@@ -107,8 +107,10 @@ class TurnRun:
             await asyncio.wait({conduit})
         return {**sentinel, **self._trace, **({"X-Conduit-Token": token} if token else {})}
 
-    async def _conduit_token(self) -> str | None:
+    async def _conduit_token(self, announced: bool) -> str | None:
         """Announce the turn. That is an optimisation of the service's own, so its failure is not ours (section 3.2)."""
+        if not announced:
+            return None
         body = build_prepare(self._plan.outgoing)
         headers = {**self._trace, "X-Conduit-Token": "no-token"}
         try:
@@ -209,16 +211,12 @@ class TurnRun:
             await self._plan.pause(POLL_PAUSE_S)
             async with self._session.request("GET", f"/conversation/{self._decoder.conversation_id}") as reply:
                 if reply.status == 200:
-                    if events := self._decoder.feed_tree(await reply.read(1 << 26)):
+                    if events := self._decoder.feed_tree(await reply.read(MAX_TREE_BYTES)):
                         yield events
                     if self._decoder.over:
                         return
                 elif reply.status != 404:
                     raise await self._session.refusal(reply)
-
-
-async def _nothing() -> None:
-    return None
 
 
 async def _drain(reply: Reply) -> None:

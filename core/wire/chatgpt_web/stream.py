@@ -96,9 +96,13 @@ class TurnDecoder:
         return self._returned(out)
 
     def feed_tree(self, data: bytes) -> list[Event]:
+        """Take a stored conversation as it came; see `take_tree`."""
+        return self.take_tree(_decode(data))
+
+    def take_tree(self, stored: Any) -> list[Event]:
         """Take a stored conversation (section 3.7); `over` tells whether its answer is whole."""
         out: list[Event] = []
-        for message in tree.answer(_decode(data)):
+        for message in tree.answer(stored):
             self._take_message({"message": message}, out)
         self.over = self._answer.ends_turn
         self._handed_off = self._handed_off and not self.over

@@ -28,6 +28,9 @@ from core.request import (
 )
 from core.wire.openai_chat import types
 
+LEGACY = "functions"
+"""In `echo`: the tools came as `functions`, the form before `tools`."""
+
 MAX_STOPS, MAX_STOP_CHARS = 16, 500
 """Each is looked for in every delta. OpenAI allows four; other vendors allow more."""
 
@@ -69,7 +72,8 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
     if not fields.messages:
         raise InvalidRequest("messages is empty: at least one message is required", param="messages")
     _refuse_unsupported(fields)
-    tools, choice = _allowed(_tools(fields), given(fields.tool_choice)) or (_tools(fields), _tool_choice(fields))
+    tools = _tools(fields)
+    tools, choice = _allowed(tools, given(fields.tool_choice)) or (tools, _tool_choice(fields))
     legacy = bool(fields.functions) and not fields.tools
     return ChatRequest(
         model=clean(fields.model or DEFAULT_MODEL, "model"),
@@ -89,7 +93,7 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
         store=fields.store,
         continues=_continues(fields),
         extras={name: value for name, value in top.items() if name not in types.READ_FIELDS and given(value)},
-        echo={"functions": Raw(b"true")} if legacy else {},
+        echo={LEGACY: Raw(b"true")} if legacy else {},
     )
 
 

@@ -31,9 +31,7 @@ from core.fold import FoldedText, Response
 from core.openai_words import render_error
 from core.request import Reasoning, ToolCall, Turn
 from core.sse import COMMENT_FRAME, DONE_FRAME
-
-LEGACY = "functions"
-"""In `echo`: the tools came as `functions`, the form before `tools`."""
+from core.wire.openai_chat.requests import LEGACY
 
 BLOCK_SEPARATOR = "\n\n"
 """What stands between two text blocks in the one `content` that Chat Completions has for them."""

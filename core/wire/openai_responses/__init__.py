@@ -1,14 +1,14 @@
 """OpenAI Responses: `requests` parses what clients send, `objects` and `stream` make what they read."""
 
+from msgspec import structs
+
 from core.contracts import Encoder, Exchange
 from core.errors import GatewayError
 from core.fold import Response
 from core.openai_words import render_error
 from core.request import ChatRequest
 from core.wire.openai_responses import requests, stream
-from core.wire.openai_responses.compaction import OPENAI_COMPACTION
-
-__all__ = ["OPENAI_COMPACTION", "OPENAI_RESPONSES", "OpenAIResponses"]
+from core.wire.openai_responses.compaction import asks_for_summary
 
 
 class OpenAIResponses:
@@ -30,4 +30,20 @@ class OpenAIResponses:
         return render_error(error)
 
 
+class OpenAICompaction(OpenAIResponses):
+    """The dialect of `POST /v1/responses/compact`: a Responses request in, a compacted history out."""
+
+    name = "openai_compaction"
+
+    def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        return structs.replace(asks_for_summary(super().parse_request(body, content_type)), stream=False)
+
+    def encoder(self, exchange: Exchange) -> Encoder:
+        raise NotImplementedError("a compaction is never streamed")
+
+    def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        return stream.render_compaction(exchange, response)
+
+
 OPENAI_RESPONSES = OpenAIResponses()
+OPENAI_COMPACTION = OpenAICompaction()

@@ -8,12 +8,9 @@ import base64
 import binascii
 import zlib
 
-from msgspec import json, structs
+from msgspec import structs
 
-from core.contracts import Encoder, Exchange
-from core.errors import GatewayError, InvalidRequest
-from core.fold import FoldedText, Response
-from core.openai_words import render_error
+from core.errors import InvalidRequest
 from core.request import ChatRequest, Message, Text, ToolChoice
 
 MARK = "isthmus1."
@@ -62,46 +59,5 @@ def asks_for_summary(request: ChatRequest) -> ChatRequest:
     )
 
 
-def render_compaction(exchange: Exchange, response: Response) -> bytes:
-    """Return the object of `POST /v1/responses/compact`."""
-    from core.wire.openai_responses.objects import usage_object
-
-    summary = "\n\n".join(part.text for part in response.parts if isinstance(part, FoldedText))
-    usage = response.finish.usage
-    return json.encode(
-        {
-            "id": f"resp_{exchange.id}",
-            "object": "response.compaction",
-            "created_at": exchange.created,
-            "output": [compaction_item(exchange.id, summary)],
-            "usage": usage_object(usage) if usage else None,
-        }
-    )
-
-
 def compaction_item(base: str, summary: str) -> dict[str, str]:
     return {"type": "compaction", "id": f"cmp_{base}", "encrypted_content": pack(summary)}
-
-
-class OpenAICompaction:
-    """The dialect of `POST /v1/responses/compact`: a Responses request in, a compacted history out."""
-
-    name = "openai_compaction"
-    media_type = "application/json"
-
-    def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
-        from core.wire.openai_responses.requests import parse_request
-
-        return structs.replace(asks_for_summary(parse_request(body, content_type)), stream=False)
-
-    def encoder(self, exchange: Exchange) -> Encoder:
-        raise NotImplementedError("a compaction is never streamed")
-
-    def render_response(self, exchange: Exchange, response: Response) -> bytes:
-        return render_compaction(exchange, response)
-
-    def render_error(self, error: GatewayError) -> bytes:
-        return render_error(error)
-
-
-OPENAI_COMPACTION = OpenAICompaction()

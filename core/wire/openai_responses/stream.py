@@ -26,10 +26,11 @@ from core.events import (
     ToolCallEnd,
     ToolCallStart,
 )
-from core.fold import Response
+from core.fold import FoldedText, Response
 from core.request import ToolCall, Turn
 from core.sse import COMMENT_FRAME
 from core.wire.openai_responses import objects
+from core.wire.openai_responses.compaction import compaction_item
 from core.wire.openai_responses.objects import Items, Object
 
 _write = json.encode
@@ -244,6 +245,21 @@ def render_response(exchange: Exchange, response: Response) -> bytes:
     items = [make.of_part(index, part) for index, part in enumerate(response.parts)]
     begun = objects.response_object(exchange, identity, kept)
     return _write(objects.finished(begun, response.finish, items))
+
+
+def render_compaction(exchange: Exchange, response: Response) -> bytes:
+    """Return the object of `POST /v1/responses/compact`."""
+    summary = "\n\n".join(part.text for part in response.parts if isinstance(part, FoldedText))
+    usage = response.finish.usage
+    return _write(
+        {
+            "id": f"resp_{exchange.id}",
+            "object": "response.compaction",
+            "created_at": exchange.created,
+            "output": [compaction_item(exchange.id, summary)],
+            "usage": objects.usage_object(usage) if usage else None,
+        }
+    )
 
 
 def error_code(error: GatewayError) -> str:
