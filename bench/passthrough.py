@@ -19,7 +19,8 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from core.transport import Timeouts, Transport
-from core.transport.pool import Patience, Pool
+from core.transport.dial import Patience
+from core.transport.pool import Pool
 
 UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 

@@ -1,15 +1,15 @@
 """Calls ASGI apps in process, as an httpx transport that truly streams (httpx's own collects the body).
 
 Every message an app sends waits until the reader has taken it, so a slow reader slows the app as a socket
-would. What a broken connection looks like is translated as httpx does it: no such host or a crash before the
-answer is a `ConnectError`, a crash after its start a `ReadError`, an answer that ends early a
-`RemoteProtocolError`, silence beyond the request's own read timeout a `ReadTimeout`. One task for each
-request; it never outlives its response.
+would; a request body that is a stream is read as the app asks for it. What a broken connection looks like is
+translated as httpx does it: no such host or a crash before the answer is a `ConnectError`, a crash after its start a
+`ReadError`, an answer that ends early a `RemoteProtocolError`, silence beyond the request's own read timeout a
+`ReadTimeout`. A request body's own failure passes. One task for each request; it never outlives its response.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, TypeAlias, cast
 from urllib.parse import unquote
 
 import anyio
@@ -33,7 +33,7 @@ class LoopbackTransport(httpx.AsyncBaseTransport):
         app = self._apps.get(request.url.host)
         if app is None:
             raise httpx.ConnectError(f"no loopback app is named {request.url.host!r}", request=request)
-        call = _Call(await request.aread(), _read_timeout_s(request))
+        call = _Call(cast(httpx.AsyncByteStream, request.stream), _read_timeout_s(request))
         call.start(app, _scope(request))
         try:
             status, headers = await call.head()
@@ -46,9 +46,12 @@ class LoopbackTransport(httpx.AsyncBaseTransport):
 class _Call:
     """One request in flight: the app's task and the one place where its messages are handed to the reader."""
 
-    def __init__(self, body: bytes, read_timeout_s: float | None) -> None:
-        self._request_body: bytes | None = body
+    def __init__(self, body: httpx.AsyncByteStream, read_timeout_s: float | None) -> None:
+        self._request = _messages(body)
+        self._request_is_read = False
+        self._request_failure: Exception | None = None
         self._read_timeout_s = read_timeout_s
+        self._silence = anyio.CancelScope()
         self._disconnected = anyio.Event()
         self._outlet, self._inlet = anyio.create_memory_object_stream[Message](0)
         self._answer_complete = False
@@ -75,17 +78,29 @@ class _Call:
             await asyncio.wait({self._task}, timeout=_GRACE_S)
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_GRACE_S)
+            if self._task.done():
+                await self._request.aclose()
 
     async def _run(self, app: ASGIApp, scope: Scope) -> None:
         with self._outlet:
             await app(scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
-        if self._request_body is not None:
-            body, self._request_body = self._request_body, None
-            return {"type": "http.request", "body": body, "more_body": False}
+        if not self._request_is_read and not self._disconnected.is_set():
+            return await self._next_of_request()
         await self._disconnected.wait()
         return {"type": "http.disconnect"}
+
+    async def _next_of_request(self) -> Message:
+        try:
+            message = await anext(self._request)
+        except Exception as error:
+            self._request_failure = error
+            raise
+        self._request_is_read = not message["more_body"]
+        if self._read_timeout_s is not None:
+            self._silence.deadline = anyio.current_time() + self._read_timeout_s
+        return message
 
     async def _send(self, message: Message) -> None:
         try:
@@ -95,15 +110,17 @@ class _Call:
 
     async def _next(self, *, before_answer: bool) -> Message:
         try:
-            with anyio.fail_after(self._read_timeout_s):
+            with anyio.fail_after(self._read_timeout_s) as self._silence:
                 return await self._inlet.receive()
         except TimeoutError as error:
             raise httpx.ReadTimeout("the loopback app sent nothing in time") from error
         except (EndOfStream, ClosedResourceError) as error:
             raise await self._early_end(before_answer) from error
 
-    async def _early_end(self, before_answer: bool) -> httpx.TransportError:
+    async def _early_end(self, before_answer: bool) -> Exception:
         await asyncio.wait({self._task})
+        if self._request_failure is not None:
+            return self._request_failure
         crash = None if self._task.cancelled() else self._task.exception()
         if before_answer:
             return httpx.ConnectError(f"the loopback app failed before it answered: {crash!r}")
@@ -125,6 +142,15 @@ class _Body(httpx.AsyncByteStream):
         await self._call.aclose()
 
 
+async def _messages(body: httpx.AsyncByteStream) -> AsyncGenerator[Message, None]:
+    if isinstance(body, httpx.ByteStream):
+        yield {"type": "http.request", "body": b"".join([data async for data in body]), "more_body": False}
+        return
+    async for data in body:
+        yield {"type": "http.request", "body": data, "more_body": True}
+    yield {"type": "http.request", "body": b"", "more_body": False}
+
+
 def _read_timeout_s(request: httpx.Request) -> float | None:
     timeout: dict[str, float | None] = request.extensions.get("timeout", {})
     return timeout.get("read")
@@ -137,7 +163,7 @@ def _scope(request: httpx.Request) -> dict[str, Any]:
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": request.method,
-        "scheme": "http",
+        "scheme": request.url.scheme,
         "path": unquote(path.decode("ascii")),
         "raw_path": path,
         "query_string": query,

@@ -2,7 +2,9 @@
 
 It keeps httpx's transport interface (so that an in-process app can be mounted, and httpx's own transports
 serve the rarer proxies) over connections of our own: `http1` reads and writes HTTP/1.1, `connection` is the
-asyncio protocol, `pool` keeps idle connections, `failures` translates exceptions, `client` binds them.
+asyncio protocol, `dial` opens one, `pool` keeps idle ones, `upload` is a body that is read while it is sent,
+`failures` translates exceptions, `client` binds them. `public` fetches the URLs of clients, which may lead to
+`addresses` of the public Internet alone.
 Of the candidates measured (bench/README.md) this one costs least per request and per read, and what a
 request costs does not grow with the number of open ones.
 
@@ -16,7 +18,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -25,11 +27,37 @@ if TYPE_CHECKING:
     import httpx
 
     from core.transport.client import Client
+    from core.transport.public import Network
 
-__all__ = ["Reply", "Timeouts", "Transport"]
+__all__ = ["Content", "Fetched", "Reply", "Timeouts", "Transport"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_MOUNTS: Mapping[str, Callable[[], httpx.AsyncBaseTransport]] = MappingProxyType({})
+
+
+class Content(Protocol):
+    """A request body that is read while it is sent. `size` is its length in bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the whole body from its beginning; may be called again.
+
+        The transport begins it once for each request. It waits as long as the source does, which sets its own limits.
+        """
+
+
+class Fetched(Struct, frozen=True):
+    """What a public URL led to, at `url` after redirects.
+
+    `media_type` (without parameters) and `charset` are the server's words, `None` where it said nothing usable.
+    """
+
+    url: str
+    data: bytes
+    media_type: str | None
+    charset: str | None = None
 
 
 class Timeouts(Struct, frozen=True):
@@ -75,6 +103,7 @@ class Transport:
     """Makes requests; keeps idle connections for each event loop it is used from, and no other state.
 
     `mounts` maps the beginning of a URL, such as `loopback://`, to the factory of the httpx transport for it.
+    `fetch_proxy` is the URL of the proxy that `fetch_public` uses; `network` is how that finds hosts.
     """
 
     def __init__(
@@ -83,10 +112,14 @@ class Transport:
         timeouts: Timeouts,
         user_agent: str,
         mounts: Mapping[str, Callable[[], httpx.AsyncBaseTransport]] = _NO_MOUNTS,
+        fetch_proxy: str | None = None,
+        network: Network | None = None,
     ) -> None:
         self.user_agent = user_agent
         self._timeouts = timeouts
         self._mounts = mounts
+        self._fetch_proxy = fetch_proxy
+        self._network = network
         self._defaults = {"user-agent": user_agent, "accept": "*/*", "accept-encoding": "identity"}
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -98,30 +131,47 @@ class Transport:
         url: str,
         *,
         headers: Mapping[str, str] = _NOTHING,
-        content: bytes = b"",
+        content: bytes | Content = b"",
         proxy: str | None = None,
         first_byte_s: float | None = None,
         upstream: str = "",
     ) -> AsyncGenerator[Reply, None]:
         """Send a request and give its answer; leaving the context closes a connection whose body is unread.
 
+        `content` is a whole body, or one that is read while it is sent, of which only the socket's buffers are held.
         `proxy` is a URL; `first_byte_s` replaces the timeout of that name; `upstream` names the other side
         in errors. Raises `UpstreamUnavailable`, `UpstreamTimeout` or `ProtocolViolation`; `NotConfigured`
         for a URL or a proxy that cannot be used; `InvalidRequest` for a header that HTTP cannot carry.
         """
         from core.transport.client import Call
-        from core.transport.pool import Patience
+        from core.transport.dial import Patience
+        from core.transport.upload import Upload
 
         timeouts = self._timeouts
         first_byte_s = timeouts.first_byte_s if first_byte_s is None else first_byte_s
         patience = Patience(timeouts.connect_s, first_byte_s, timeouts.idle_s)
         merged = self._defaults | {name.lower(): value for name, value in headers.items()}
+        body = content if isinstance(content, bytes) else Upload(content)
         client = self._clients.get(asyncio.get_running_loop()) or await self._new_client()
-        answer = await client.send(Call(method, url, merged, content, proxy, patience, upstream))
+        answer = await client.send(Call(method, url, merged, body, proxy, patience, upstream))
         try:
             yield Reply(answer.status, answer.headers, answer.receive)
         finally:
             await answer.aclose()
+
+    async def fetch_public(
+        self, url: str, *, param: str, limit_bytes: int, timeout_s: float = 20.0, accept: str = "*/*"
+    ) -> Fetched:
+        """Return what a URL from a client names on the public Internet; nothing else can be reached by it.
+
+        Redirects are followed, each checked as the URL is. All of it takes `timeout_s` at most. Raises
+        `InvalidRequest` for `param` when the URL is refused or fails; the message does not quote it, as it may be
+        signed. Raises `NotConfigured` when the proxy is not of the kind `http`.
+        """
+        from core.transport.public import INTERNET, Errand, fetch
+
+        errand = Errand(param, limit_bytes, timeout_s, accept, self.user_agent)
+        return await fetch(url, errand, self._network or INTERNET, self._fetch_proxy)
 
     async def aclose(self) -> None:
         """Close the running loop's idle connections. A later request begins anew."""

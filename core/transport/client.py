@@ -15,8 +15,10 @@ import httpx
 from msgspec import Struct
 
 from core.errors import NotConfigured
+from core.transport.dial import Patience, ssl_context
 from core.transport.failures import FOREIGN, translate
-from core.transport.pool import IDLE_LIMIT_S, Body, Patience, Pool, ssl_context
+from core.transport.pool import IDLE_LIMIT_S, Body, Pool
+from core.transport.upload import Upload
 
 Mounts = Mapping[str, Callable[[], httpx.AsyncBaseTransport]]
 
@@ -30,7 +32,7 @@ class Call(Struct, frozen=True):
     method: str
     url: str
     headers: Mapping[str, str]
-    content: bytes
+    content: bytes | Upload
     proxy: str | None
     patience: Patience
     upstream: str
@@ -62,8 +64,7 @@ class Client:
             request = _build(call)
             if isinstance(transport, Pool):
                 return PooledAnswer(await transport.handle_async_request(request), call)
-            async with asyncio.timeout(call.patience.connect_s + call.patience.first_byte_s):
-                return ForeignAnswer(await transport.handle_async_request(request), call)
+            return await _send_foreign(transport, request, call)
         except FOREIGN as error:
             raise translate(error, call.upstream, "head") from error
 
@@ -120,6 +121,7 @@ class ForeignAnswer:
     def __init__(self, response: httpx.Response, call: Call) -> None:
         self.status = response.status_code
         self.headers = _read_headers(response)
+        self._content = call.content
         self._stream = cast(httpx.AsyncByteStream, response.stream)
         self._parts = aiter(self._stream)
         self._idle_s = call.patience.idle_s
@@ -139,6 +141,30 @@ class ForeignAnswer:
         if isinstance(self._parts, AsyncGenerator):
             await self._parts.aclose()
         await self._stream.aclose()
+        await _let_go(self._content)
+
+
+async def _send_foreign(transport: httpx.AsyncBaseTransport, request: httpx.Request, call: Call) -> ForeignAnswer:
+    """Wait for the head; each piece of an upload that is taken before it begins the wait anew."""
+    limit_s = call.patience.connect_s + call.patience.first_byte_s
+    now = asyncio.get_running_loop().time
+    upload = call.content if isinstance(call.content, Upload) else None
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            if upload is not None:
+                upload.on_chunk = lambda: limit.reschedule(now() + limit_s)
+            return ForeignAnswer(await transport.handle_async_request(request), call)
+    except BaseException:
+        await _let_go(call.content)
+        raise
+    finally:
+        if upload is not None:
+            upload.on_chunk = None
+
+
+async def _let_go(content: bytes | Upload) -> None:
+    if isinstance(content, Upload):
+        await content.aclose()
 
 
 def _kept(
@@ -154,7 +180,10 @@ def _build(call: Call) -> httpx.Request:
     silence_s = max(patience.first_byte_s, patience.idle_s)
     timeout = {"connect": patience.connect_s, "read": silence_s, "write": silence_s, "pool": None}
     headers = [_encode_header(name, value) for name, value in call.headers.items()]
-    extensions = {"patience": patience, "timeout": timeout}
+    extensions: dict[str, object] = {"patience": patience, "timeout": timeout}
+    if isinstance(call.content, Upload):
+        headers.append((b"content-length", b"%d" % call.content.size))
+        extensions["upload"] = call.content
     url = _parse_url(call.url)
     return httpx.Request(call.method, url, headers=headers, content=call.content, extensions=extensions)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
 import httpx
@@ -16,6 +17,12 @@ import httpx
 from core.transport.http1 import BodyReader, Head, HeadReader, Malformed, body_reader
 
 HIGH_WATER_BYTES = 1 << 18
+"""How much of an answer may wait for its reader before the socket is paused."""
+
+UNSENT_BYTES = 1 << 17
+"""How much of a request's body may wait for the socket before its source is paused."""
+
+PIECE_BYTES = 1 << 16
 
 
 class Connection(asyncio.Protocol):
@@ -32,6 +39,7 @@ class Connection(asyncio.Protocol):
         self._body: BodyReader | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._socket_is_full = False
         self._reset(b"")
 
     def _reset(self, method: bytes) -> None:
@@ -43,17 +51,35 @@ class Connection(asyncio.Protocol):
         self._held_bytes = 0
         self._paused = False
         self._failure: httpx.TransportError | None = None
-        self._unsent_bytes = 0
+        self._written_bytes = 0
+        self._sent_bytes = 0
+        self._is_written_whole = False
 
-    async def exchange(self, method: bytes, request: bytes, *, first_byte_s: float, idle_s: float) -> Head:
-        """Send a whole request and return the head of its answer; raise `httpx.TransportError`."""
+    async def exchange(
+        self,
+        method: bytes,
+        request: bytes,
+        rest: AsyncIterator[bytes] | None = None,
+        *,
+        first_byte_s: float,
+        idle_s: float,
+    ) -> Head:
+        """Send a request and return the head of its answer; raise `httpx.TransportError`.
+
+        `rest` is what of the body follows `request`. It is read no faster than the socket takes it, and no further
+        once an answer has begun: a server may refuse a body that it has not read.
+        """
         self._reset(method)
         self._head_reader = HeadReader()
         self._quiet_limit_s = first_byte_s
         if self._lost:
             raise httpx.ReadError("the connection was closed before the request was sent")
-        self._transport.write(request)
-        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._write(request)
+        self._sent_bytes = self._written_bytes - self._transport.get_write_buffer_size()
+        if rest is not None:
+            await self._write_rest(rest)
+        else:
+            self._is_written_whole = True
         while self._head is None:
             if self._failure is not None:
                 raise self._failure
@@ -107,6 +133,13 @@ class Connection(asyncio.Protocol):
         if encrypted is None:
             raise ConnectionAbortedError("the connection was closed during the TLS handshake")
         self._transport = encrypted
+
+    def pause_writing(self) -> None:
+        self._socket_is_full = True
+
+    def resume_writing(self) -> None:
+        self._socket_is_full = False
+        self._wake()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -163,7 +196,7 @@ class Connection(asyncio.Protocol):
         body, head = self._body, self._head
         if self._lost or self._failure is not None or head is None or body is None:
             return False
-        is_sent = self._transport.get_write_buffer_size() == 0
+        is_sent = self._is_written_whole and self._transport.get_write_buffer_size() == 0
         return is_sent and head.keep_alive and body.complete and not body.surplus
 
     def _fail(self, failure: httpx.TransportError) -> None:
@@ -172,6 +205,30 @@ class Connection(asyncio.Protocol):
             self._failure = failure
         self.abort()
         self._wake()
+
+    async def _write_rest(self, rest: AsyncIterator[bytes]) -> None:
+        self._transport.set_write_buffer_limits(high=UNSENT_BYTES)
+        async for chunk in rest:
+            for piece in _pieces(chunk):
+                if not await self._may_write():
+                    return
+                self._write(piece)
+        self._is_written_whole = True
+
+    async def _may_write(self) -> bool:
+        """Wait until the socket takes more; return whether the other side still wants it."""
+        # The loop must see what has come before more is written: an answer and then a reset may have.
+        await asyncio.sleep(0)
+        while self._socket_is_full and self._is_unanswered():
+            await self._wait()
+        return self._is_unanswered()
+
+    def _is_unanswered(self) -> bool:
+        return self._head is None and self._failure is None
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._transport.write(data)
+        self._written_bytes += len(data)
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()
@@ -203,12 +260,17 @@ class Connection(asyncio.Protocol):
 
     def _is_still_sending(self) -> bool:
         """Say whether a long request body has moved since the last look."""
-        unsent = self._transport.get_write_buffer_size()
-        has_moved = unsent < self._unsent_bytes
-        self._unsent_bytes = unsent
+        sent = self._written_bytes - self._transport.get_write_buffer_size()
+        has_moved = sent > self._sent_bytes
+        self._sent_bytes = sent
         return has_moved
 
     def _stop_watch(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+
+
+def _pieces(chunk: bytes) -> Iterator[memoryview]:
+    view = memoryview(chunk)
+    return (view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES))

@@ -9,52 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import socket
-import ssl
 import time
-from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import NamedTuple
 
 import httpx
 
 from core.transport.connection import Connection
+from core.transport.dial import Origin, Patience, dial, origin_of, proxy_headers
 from core.transport.http1 import Head, Unwritable, write_head
+from core.transport.upload import Upload
 
 IDLE_LIMIT_S = 45.0
 SWEEP_EVERY_S = 15.0
 MAX_IDLE_PER_ORIGIN = 64
-DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Patience(NamedTuple):
-    """What a request waits for, in seconds. It travels in `request.extensions["patience"]`."""
-
-    connect_s: float
-    first_byte_s: float
-    idle_s: float
-
-
-class Origin(NamedTuple):
-    scheme: str
-    host: str
-    port: int
 
 
 class Message(NamedTuple):
-    """A request as the connection sends it: `data` is the head and the body."""
+    """A request as the connection sends it: `data` is the head and, unless it comes as an `upload`, the body."""
 
     method: bytes
     data: bytes
     patience: Patience
-
-
-@functools.cache
-def ssl_context() -> ssl.SSLContext:
-    """Return the process's context, made when first needed: reading its CA bundle takes 20 ms."""
-    context = httpx.create_ssl_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    upload: Upload | None = None
 
 
 class Body(httpx.AsyncByteStream):
@@ -76,7 +54,7 @@ class Body(httpx.AsyncByteStream):
 
 
 class Pool(httpx.AsyncBaseTransport):
-    """Requests with whole bodies over HTTP/1.1, directly or through a proxy that speaks http.
+    """Requests over HTTP/1.1, directly or through a proxy that speaks http.
 
     `wall_clock` (Unix seconds) measures idleness: the monotonic clock of a frozen serverless instance stands
     still.
@@ -90,7 +68,7 @@ class Pool(httpx.AsyncBaseTransport):
         self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        origin = _origin_of(request.url)
+        origin = origin_of(request.url)
         connection, head = await self._exchange(origin, self._message(request))
         body = Body(connection, functools.partial(self._give_back, origin))
         return httpx.Response(head.status, headers=head.headers, stream=body)
@@ -101,7 +79,8 @@ class Pool(httpx.AsyncBaseTransport):
         self._drop_idle(lambda _: True)
 
     async def _exchange(self, origin: Origin, message: Message) -> tuple[Connection, Head]:
-        connection = self._take_idle(origin)
+        # A body that is read while it is sent cannot be sent a second time, so it gets a new connection.
+        connection = self._take_idle(origin) if message.upload is None else None
         if connection is not None:
             try:
                 return connection, await _send(connection, message)
@@ -109,19 +88,22 @@ class Pool(httpx.AsyncBaseTransport):
                 # The server may close an idle connection just as we use it: once more, on a new one.
                 if connection.answered:
                     raise
-        connection = await self._open(origin, message.patience)
+        connection = await dial(origin, message.patience, self._proxy)
         return connection, await _send(connection, message)
 
     def _message(self, request: httpx.Request) -> Message:
         method, headers, target = request.method.encode(), request.headers.raw, request.url.raw_path
         if self._proxy is not None and request.url.scheme == "http":
             target = b"http://" + request.url.netloc + target
-            headers = [*headers, *_proxy_headers(self._proxy)]
+            headers = [*headers, *proxy_headers(self._proxy)]
         try:
             head = write_head(method, target, headers)
         except Unwritable as error:
             raise httpx.LocalProtocolError(str(error)) from error
-        return Message(method, head + request.content, request.extensions["patience"])
+        patience: Patience = request.extensions["patience"]
+        if isinstance(upload := request.extensions.get("upload"), Upload):
+            return Message(method, head, patience, upload)
+        return Message(method, head + request.content, patience)
 
     def _take_idle(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin, [])
@@ -168,87 +150,16 @@ class Pool(httpx.AsyncBaseTransport):
             self._sweeper.cancel()
             self._sweeper = None
 
-    async def _open(self, origin: Origin, patience: Patience) -> Connection:
-        try:
-            async with asyncio.timeout(patience.connect_s):
-                if self._proxy is None:
-                    return await _connect(origin)
-                return await _connect_through(self._proxy, origin, patience)
-        except TimeoutError as error:
-            raise httpx.ConnectTimeout(f"no connection within {patience.connect_s:g} s") from error
-        except (OSError, UnicodeError, OverflowError) as error:
-            raise httpx.ConnectError(_reason(error)) from error
-
 
 async def _send(connection: Connection, message: Message) -> Head:
-    patience = message.patience
+    method, data, patience, upload = message
     try:
-        return await connection.exchange(
-            message.method, message.data, first_byte_s=patience.first_byte_s, idle_s=patience.idle_s
-        )
+        if upload is None:
+            return await connection.exchange(method, data, first_byte_s=patience.first_byte_s, idle_s=patience.idle_s)
+        async with aclosing(upload.chunks()) as rest:
+            return await connection.exchange(
+                method, data, rest, first_byte_s=patience.first_byte_s, idle_s=patience.idle_s
+            )
     except BaseException:
         connection.abort()
         raise
-
-
-async def _connect(origin: Origin) -> Connection:
-    context = ssl_context() if origin.scheme == "https" else None
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(Connection, origin.host, origin.port, ssl=context)
-    return connection
-
-
-async def _connect_through(proxy: httpx.Proxy, origin: Origin, patience: Patience) -> Connection:
-    """Connect to the proxy; for https have it open a tunnel and speak TLS through that."""
-    connection = await _connect(_origin_of(proxy.url))
-    if origin.scheme == "http":
-        return connection
-    try:
-        await _open_tunnel(connection, proxy, origin, patience)
-        await connection.start_tls(ssl_context(), origin.host)
-    except BaseException:
-        connection.abort()
-        raise
-    return connection
-
-
-async def _open_tunnel(connection: Connection, proxy: httpx.Proxy, origin: Origin, patience: Patience) -> None:
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    target = f"{host}:{origin.port}".encode()
-    head = write_head(b"CONNECT", target, [(b"Host", target), *_proxy_headers(proxy)])
-    try:
-        answer = await _send(connection, Message(b"CONNECT", head, patience))
-    except httpx.TimeoutException as error:
-        raise httpx.ConnectTimeout("the proxy did not answer in time") from error
-    except httpx.TransportError as error:
-        raise httpx.ProxyError("the proxy broke off") from error
-    if answer.status >= 300:
-        raise httpx.ProxyError(f"the proxy answered CONNECT with status {answer.status}")
-
-
-def _proxy_headers(proxy: httpx.Proxy) -> list[tuple[bytes, bytes]]:
-    if proxy.raw_auth is None:
-        return []
-    return [(b"Proxy-Authorization", b"Basic " + b64encode(b":".join(proxy.raw_auth)))]
-
-
-def _origin_of(url: httpx.URL) -> Origin:
-    if url.scheme not in DEFAULT_PORTS or not url.host:
-        raise httpx.UnsupportedProtocol("the URL is not http or https")
-    return Origin(url.scheme, url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme])
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"its certificate is not accepted ({error.verify_message})"
-        case ssl.SSLError():
-            return "the TLS handshake failed"
-        case socket.gaierror() | UnicodeError():
-            return "its name does not resolve"
-        case ConnectionRefusedError():
-            return "it refused the connection"
-        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
-            return "it closed the connection at once"
-        case _:
-            return "no connection"

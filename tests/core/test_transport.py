@@ -4,17 +4,12 @@ import asyncio
 import base64
 import contextlib
 import gc
-import socket
 import ssl
-import struct
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from enum import Enum, auto
-from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
 
 import httpx
 import pytest
@@ -31,12 +26,26 @@ from core.errors import (
 from core.transport import Reply, Timeouts, Transport
 from core.transport import pool as pool_module
 from core.transport.connection import HIGH_WATER_BYTES, Connection
-from core.transport.pool import IDLE_LIMIT_S, Patience, Pool, ssl_context
+from core.transport.dial import Patience
+from core.transport.pool import IDLE_LIMIT_S, Pool
+from tests.core.transport_peers import (
+    HALF_CLOSE,
+    HANG,
+    PEM,
+    READ,
+    READ_HEAD,
+    RESET,
+    SECRET,
+    WAIT,
+    Proxy,
+    Script,
+    Server,
+    sized,
+    trusted_tls,
+)
 
-PEM = Path(__file__).with_name("test_transport_localhost.pem")
 PATIENT = Timeouts(connect_s=5, first_byte_s=5, idle_s=5)
 HASTY = Timeouts(connect_s=5, first_byte_s=0.05, idle_s=0.05)
-SECRET = "s3cret"  # stands for what no message may show
 
 pytestmark = pytest.mark.anyio
 
@@ -48,148 +57,10 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
     return "asyncio", {"use_uvloop": request.param}
 
 
-# The other side
-
-
-class Do(Enum):
-    READ = auto()  # one whole request
-    READ_HEAD = auto()
-    HEAR_NOTHING_ELSE = auto()  # wait until the client has gone
-    WAIT = auto()  # until the test says `proceed`
-    HALF_CLOSE = auto()
-    RESET = auto()
-
-
-READ, READ_HEAD, HALF_CLOSE, RESET, WAIT = Do.READ, Do.READ_HEAD, Do.HALF_CLOSE, Do.RESET, Do.WAIT
-HANG = Do.HEAR_NOTHING_ELSE
-
-Script: TypeAlias = tuple[bytes | Do, ...]
-
-
-class Server:
-    """Follows one script for each connection, the last one for all further ones, and closes at its end."""
-
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self.was_asked = asyncio.Event()
-        self.proceed = asyncio.Event()
-        self.client_has_gone = asyncio.Event()
-        self._scripts = scripts
-        self._tls = tls
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
-        self.port: int = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        script = self._scripts[min(self.connections, len(self._scripts) - 1)]
-        self.connections += 1
-        self._tasks.add(asyncio.create_task(self._serve(script, reader, writer)))
-
-    async def _serve(self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                for step in script:
-                    await self._take(step, reader, writer)
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
-
-    async def _take(self, step: bytes | Do, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        match step:
-            case bytes():
-                writer.write(step)
-                await writer.drain()
-            case Do.READ:
-                self.requests.append(await read_request(reader))
-                self.was_asked.set()
-            case Do.READ_HEAD:
-                self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            case Do.WAIT:
-                await self.proceed.wait()
-            case Do.HALF_CLOSE:
-                writer.write_eof()
-            case Do.RESET:
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
-            case Do.HEAR_NOTHING_ELSE:
-                with contextlib.suppress(ConnectionError):
-                    while await reader.read(1 << 16):
-                        pass
-                self.client_has_gone.set()
-
-
-async def read_request(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return head + await reader.readexactly(int(lengths[0].split(b":")[1]) if lengths else 0)
-
-
-class Proxy:
-    """Answers CONNECT with `answer` and, when that is a 200, passes bytes on to `target`."""
-
-    def __init__(self, target: Server, answer: bytes = b"HTTP/1.0 200 Connection established\r\n\r\n") -> None:
-        self.heads: list[bytes] = []
-        self._target = target
-        self._answer = answer
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://me:{SECRET}@127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(self._answer)
-        if b" 200 " in self._answer:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target.port)
-            await asyncio.gather(relay(reader, far_writer), relay(far_reader, writer))
-        else:
-            writer.close()
-
-
-async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(1 << 16):
-                writer.write(data)
-    finally:
-        writer.close()
-
-
 @pytest.fixture
 def tls(monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
-    """Give a server's context whose certificate the transport trusts by SSL_CERT_FILE."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
-    ssl_context.cache_clear()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(PEM)
-    yield context
-    ssl_context.cache_clear()
+    with trusted_tls(monkeypatch) as context:
+        yield context
 
 
 def make_transport(timeouts: Timeouts = PATIENT) -> Transport:
@@ -198,11 +69,6 @@ def make_transport(timeouts: Timeouts = PATIENT) -> Transport:
 
 def within_a_second() -> asyncio.Timeout:
     return asyncio.timeout(1)
-
-
-def sized(body: bytes, *headers: bytes) -> bytes:
-    lines = b"".join(header + b"\r\n" for header in headers)
-    return b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n%b" % (lines, len(body), body)
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
