@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from core.request import Opaque, ToolKind, Turn
+from core.request import Opaque, StoredFile, ToolKind, Turn
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "other"]
 
@@ -106,11 +106,14 @@ class ImageDelta(Struct, frozen=True, gc=False):
     data: bytes
 
 
-class ImageEnd(Struct, frozen=True, gc=False):
+class ImageEnd(Struct, frozen=True):
+    """The finished picture. `file` says where the upstream keeps it; `data` is empty when a link was asked for."""
+
     index: int
     media_type: str
     data: bytes
     revised_prompt: str | None = None
+    file: StoredFile | None = None
 
 
 class Progress(Struct, frozen=True, gc=False):

@@ -26,7 +26,7 @@ from core.events import (
     ToolCallStart,
 )
 from core.grammar import Checker
-from core.request import Reasoning, ToolCall, Turn
+from core.request import Reasoning, StoredFile, ToolCall, Turn
 
 
 class FoldedText(Struct, frozen=True, tag="text"):
@@ -40,6 +40,7 @@ class FoldedImage(Struct, frozen=True, tag="image"):
     media_type: str
     data: bytes
     revised_prompt: str | None = None
+    file: StoredFile | None = None
 
 
 ResponsePart: TypeAlias = FoldedText | Reasoning | ToolCall | FoldedImage
@@ -100,7 +101,7 @@ class Fold:
             case ToolCallEnd():
                 self._parts.append(replace(self._call, arguments=self._joined()))
             case ImageEnd():
-                self._parts.append(FoldedImage(event.media_type, event.data, event.revised_prompt))
+                self._parts.append(FoldedImage(event.media_type, event.data, event.revised_prompt, event.file))
             case Start():
                 self._start = event
             case Finish():

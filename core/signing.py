@@ -15,13 +15,16 @@ from uuid import UUID
 from msgspec import MsgspecError, Struct, msgpack
 
 from core.accounts import Principal, Secret
-from core.request import Turn
+from core.request import StoredFile, Turn
 
 MAC_BYTES = 16
 LIFETIME_S = 30 * 86_400
 """How long an id can be used."""
 
-MAX_ID_CHARS = 1024
+LINK_LIFETIME_S = 3_600
+"""How long a link to a file can be used: an hour, as the links of OpenAI's Images API."""
+
+MAX_ID_CHARS = 2048
 
 T = TypeVar("T")
 
@@ -37,6 +40,12 @@ class _Fields(Struct, frozen=True, array_like=True):
     message: bytes | None
     account: str | None
     kept: bool
+
+
+class _FileFields(Struct, frozen=True, array_like=True):
+    caller: str
+    issued: int
+    file: StoredFile
 
 
 class Named(Struct, frozen=True):
@@ -67,6 +76,30 @@ class Signer:
             raise BadId("it has expired")
         message = None if fields.message is None else _long(fields.message)
         return Named(Turn(_long(fields.conversation), message, fields.account, fields.kept), fields.issued)
+
+    def sign_file(self, file: StoredFile, principal: Principal, now: int) -> str:
+        """Return the id of a file, for the caller it belongs to."""
+        return f"file_{self._sealed('file', msgpack.encode(_FileFields(caller(principal), now, file)))}"
+
+    def read_file(self, identity: str, principal: Principal, now: float) -> StoredFile:
+        """Return the file an id names. Raises `BadId`."""
+        fields = _decode(self._opened("file", identity), _FileFields)
+        if fields.caller != caller(principal):
+            raise BadId("it was given to another caller")
+        if now > fields.issued + LIFETIME_S:
+            raise BadId("it has expired")
+        return fields.file
+
+    def sign_link(self, file: StoredFile, principal: Principal, now: int) -> str:
+        """Return the id of a file that whoever holds it may read for `LINK_LIFETIME_S` seconds."""
+        return f"link_{self._sealed('link', msgpack.encode(_FileFields(caller(principal), now, file)))}"
+
+    def read_link(self, identity: str, now: float) -> StoredFile:
+        """Return the file a link's id names, whoever asks. Raises `BadId`."""
+        fields = _decode(self._opened("link", identity), _FileFields)
+        if now > fields.issued + LINK_LIFETIME_S:
+            raise BadId("it has expired")
+        return fields.file
 
     def _sealed(self, prefix: str, data: bytes) -> str:
         return base64.urlsafe_b64encode(self._mac(prefix, data) + data).decode().rstrip("=")

@@ -88,6 +88,51 @@ class FrameReader:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+class WholeFrames:
+    """Cuts a byte stream after its last whole frame, so that it can be passed on as it is and ended anywhere.
+
+    Frames end with an empty line, of LF or CRLF. Nothing is copied while the reads end where frames do.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._seam = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole frames so far; raise `ProtocolViolation` for one over the size limit."""
+        if not self._held and data.endswith(b"\n\n"):
+            return data
+        end = _last_end(self._seam + data) - len(self._seam)
+        if end <= 0:
+            self._hold(data)
+            return b""
+        whole = b"".join((*self._held, data[:end]))
+        self._held, self._held_bytes, self._seam = [], 0, b""
+        if end < len(data):
+            self._hold(data[end:])
+        return whole
+
+    def close(self) -> bytes:
+        """Return what came after the last whole frame."""
+        rest = b"".join(self._held)
+        self._held, self._held_bytes, self._seam = [], 0, b""
+        return rest
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_bytes += len(data)
+        self._seam = (self._seam + data[-3:])[-3:]
+        if self._held_bytes > MAX_EVENT_BYTES:
+            raise ProtocolViolation(f"an event of the upstream's stream is larger than {MAX_EVENT_BYTES} bytes")
+
+
+def _last_end(data: bytes) -> int:
+    """Return where the last whole frame ends, 0 when there is none."""
+    line_feeds, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
+    return max(line_feeds + 2 if line_feeds >= 0 else 0, crlf + 4 if crlf >= 0 else 0)
+
+
 def _parse_block(block: bytes) -> Frame | None:
     name = b""
     data: list[bytes] = []

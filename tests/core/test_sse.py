@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from core import sse
 from core.errors import ProtocolViolation
-from core.sse import Frame, FrameReader
+from core.sse import Frame, FrameReader, WholeFrames
 from tests.strategies import pieces
 
 
@@ -112,3 +112,27 @@ def test_the_limit_is_for_one_event_and_not_for_the_stream(monkeypatch: pytest.M
     reader = FrameReader()
     frames = [frame for _ in range(100) for half in (b"data: " + b"a" * 400, b"\n\n") for frame in reader.feed(half)]
     assert len(frames) == 100
+
+
+WHOLE = b'event: a\ndata: {"x": 1}\n\ndata: two\r\n\r\n: note\n\ndata: [DONE]\n\n'
+
+
+@given(cuts=pieces(WHOLE + b"data: unfinished"))
+def test_a_relay_passes_whole_frames_whatever_the_chunking(cuts: list[bytes]) -> None:
+    frames = WholeFrames()
+    passed = [frames.feed(cut) for cut in cuts]
+    assert b"".join(passed) == WHOLE
+    assert all(not part or part.endswith((b"\n\n", b"\r\n\r\n")) for part in passed)
+    assert frames.close() == b"data: unfinished"
+
+
+def test_a_relay_does_not_copy_reads_that_end_where_frames_do() -> None:
+    data = b"data: x\n\n"
+    assert WholeFrames().feed(data) is data
+
+
+def test_a_relayed_frame_has_a_size_limit() -> None:
+    frames = WholeFrames()
+    with pytest.raises(ProtocolViolation, match="larger than"):
+        for _ in range(70):
+            frames.feed(b"x" * (1 << 20))

@@ -1,0 +1,124 @@
+"""Forms: what a client sends is what is read, and what is no form is refused."""
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from core.errors import InvalidRequest
+from core.multipart import MAX_PARTS, FormFile, FormPart, is_form, read_form
+
+TYPE = "multipart/form-data; boundary=cut"
+
+
+def form(*parts: str, end: str = "--cut--\r\n") -> bytes:
+    """Return a form of these parts, each with its headers, an empty line and its data."""
+    return ("".join(f"--cut\r\n{part}\r\n" for part in parts) + end).encode()
+
+
+def named(name: str, value: str = "a value") -> str:
+    return f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'
+
+
+FILE = (
+    'Content-Disposition: form-data; name="image[]"; filename="c\u00e4t.png"\r\n'
+    "Content-Type: IMAGE/PNG; q=1\r\n\r\nbytes"
+)
+
+
+class Case(Struct, frozen=True):
+    id: str
+    body: bytes
+    expected: tuple[FormPart, ...]
+    content_type: str = TYPE
+
+
+CASES = [
+    Case("a text", form(named("prompt", "a h\u00e9ron")), (FormPart("prompt", "a h\u00e9ron"),)),
+    Case("an empty text", form(named("prompt", "")), (FormPart("prompt", ""),)),
+    Case(
+        "a file has a name and a type",
+        form(FILE),
+        (FormPart("image[]", FormFile(b"bytes", "c\u00e4t.png", "image/png")),),
+    ),
+    Case(
+        "a file without a type or a name",
+        form('content-disposition: form-data; name="mask"; filename=""\r\n\r\n'),
+        (FormPart("mask", FormFile(b"")),),
+    ),
+    Case(
+        "a name as often as it comes, in order",
+        form(named("image", "1"), named("n", "2"), named("image", "3")),
+        (FormPart("image", "1"), FormPart("n", "2"), FormPart("image", "3")),
+    ),
+    Case("a boundary in quotes", form(named("a")), (FormPart("a", "a value"),), 'Multipart/Form-Data; boundary="cut"'),
+    Case("a form of nothing", form(), ()),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_form(case: Case) -> None:
+    assert is_form(case.content_type)
+    assert read_form(case.body, case.content_type) == case.expected
+
+
+class Bad(Struct, frozen=True):
+    id: str
+    body: bytes
+    says: str
+    content_type: str = TYPE
+    param: str | None = None
+
+
+BAD = [
+    Bad("no boundary", form(), "names no boundary", "multipart/form-data"),
+    Bad("another boundary", form(named("a")), "boundary", "multipart/form-data; boundary=torn"),
+    Bad("a boundary that is too long", form(), "Boundary length", f"multipart/form-data; boundary={'x' * 300}"),
+    Bad("a form that is cut", form(named("a"), end=""), "ends before its last boundary"),
+    Bad("no form at all", b'{"prompt": "a heron"}', "boundary"),
+    Bad("nothing", b"", "ends before its last boundary"),
+    Bad("a part without a name", form("Content-Disposition: form-data\r\n\r\nx"), "part 1 has no name"),
+    Bad("a part without headers", form("\r\nx"), "part 1 has no name"),
+    Bad("a part of another kind", form('Content-Disposition: attachment; name="a"\r\n\r\nx'), "part 1 has no name"),
+    Bad("a header without an end", form("x" * 5000), ""),
+    Bad("too many parts", form(*[named("a")] * (MAX_PARTS + 1)), f"more than {MAX_PARTS} parts"),
+    Bad("a text that is none", form(named("prompt", "?")).replace(b"?", b"\xff"), "not text in UTF-8", param="prompt"),
+]
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.id)
+def test_what_is_no_form_is_refused(case: Bad) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_form(case.body, case.content_type)
+    assert case.says in caught.value.message
+    assert (caught.value.param, caught.value.code) == (case.param, "invalid_form")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "", "multipart/mixed; boundary=cut", "text/plain"])
+def test_other_bodies_are_no_forms(content_type: str) -> None:
+    assert not is_form(content_type)
+
+
+NAMES = st.text("abcxyz[]_", min_size=1, max_size=8)
+
+
+FILES = st.dictionaries(NAMES, st.binary(max_size=60), min_size=1, max_size=4)
+
+
+@given(FILES, st.dictionaries(NAMES, st.text(max_size=20), max_size=4))
+def test_what_a_client_sends_is_read(files: dict[str, bytes], fields: dict[str, str]) -> None:
+    sent = {name: ("a.bin", data) for name, data in files.items()}
+    request = httpx.Request("POST", "http://gateway", data=fields, files=sent)
+    parts = read_form(request.read(), request.headers["content-type"])
+    assert {part.name: part.value.data for part in parts if isinstance(part.value, FormFile)} == files
+    assert {part.name: part.value for part in parts if isinstance(part.value, str)} == fields
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_refused_politely(garbage: bytes) -> None:
+    try:
+        read_form(form(named("a")) + garbage + form(named("b")), TYPE)
+        read_form(garbage, TYPE)
+    except InvalidRequest:
+        return
