@@ -50,10 +50,10 @@ def parse_arguments(settings: Settings) -> argparse.Namespace:
 
 def complete(settings: Settings) -> Settings:
     """Add what a developer's machine may do without: an account (the simulated one) and a gateway key."""
-    brings_own = bool(settings.access_token_prefixes or settings.enable_external_token)
-    if not settings.accounts and (settings.loopback or not brings_own):
+    has_upstream = bool(settings.access_token_prefixes or settings.enable_external_token or settings.vendors)
+    if not settings.accounts and (settings.loopback or not has_upstream):
         simulated = (Account(Secret("loopback")),)
-        settings = structs.replace(settings, accounts=simulated, chatgpt_base_url=LOOPBACK_URL)
+        settings = structs.replace(settings, access_accounts=simulated, chatgpt_base_url=LOOPBACK_URL)
     if not settings.auth_tokens:
         key = LOOPBACK_KEY if settings.loopback else f"sk-{secrets.token_urlsafe(32)}"
         settings = structs.replace(settings, auth_tokens=(Secret(key),))
@@ -63,6 +63,7 @@ def complete(settings: Settings) -> Settings:
 
 def announce(settings: Settings, host: str, port: int) -> None:
     where = "the built-in simulation (loopback)" if settings.loopback else settings.chatgpt_base_url
+    where = ", ".join([where, *(vendor.name for vendor in settings.vendors)])
     print(f"Isthmus listens on http://{host}:{port}/v1 - upstream: {where}", file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,7 @@
 """What travels inside the stack: batches of canonical events, as an ASGI extension message.
 
 A handler returns an `EventStream`; the sse layer, which advertises the extension in `scope["extensions"]`, turns the
-batches into the client's bytes.
+batches into the client's bytes. Where upstream and client speak one format a `RelayStream` carries bytes instead.
 """
 
 from collections.abc import AsyncGenerator
@@ -12,6 +12,9 @@ from starlette.types import Receive, Scope, Send
 from core.events import Event
 
 EXTENSION = "http.response.isthmus.events"
+
+RELAY = "http.response.isthmus.relay"
+"""The other message: `data` holds bytes in the client's own format, `ended` says that the answer is complete."""
 
 
 class EventStream:
@@ -26,3 +29,18 @@ class EventStream:
         async with aclosing(self._batches) as batches:
             async for events in batches:
                 await send({"type": EXTENSION, "events": events})
+
+
+class RelayStream:
+    """The response of an upstream that speaks the client's own format: its bytes, as they are."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if EXTENSION not in scope["extensions"]:
+            raise RuntimeError("a RelayStream needs the sse layer outside it, with nothing foreign between")
+        async with aclosing(self._pieces) as pieces:
+            async for data in pieces:
+                await send({"type": RELAY, "data": data, "ended": False})
+        await send({"type": RELAY, "data": b"", "ended": True})

@@ -7,11 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.events import EventStream
+from api.events import EventStream, RelayStream
 from api.gateway import Gateway
 from core import __version__
-from core.contracts import Exchange
-from core.errors import Forbidden, NotFound
+from core.catalogue import offers
+from core.contracts import Exchange, Relay
+from core.errors import Forbidden, NotFound, Unsupported
+from core.transport import Transport
+from core.wire.anthropic import models as anthropic_models
+from core.wire.gemini import models as gemini_models
 
 
 def gateway_of(scope: Scope) -> Gateway:
@@ -24,14 +28,32 @@ def reply(value: Any, status: int = 200) -> Response:
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a turn: the target's own stream of events."""
+    """Answer a turn: the target's stream of events, or its bytes where it speaks the client's format."""
     exchange: Exchange = scope["exchange"]
-    stream = exchange.target.upstream.stream(exchange, gateway_of(scope).transport)
-    await EventStream(stream)(scope, receive, send)
+    transport = gateway_of(scope).transport
+    if (relayed := relaying(exchange, transport)) is not None:
+        await relayed(scope, receive, send)
+        return
+    for param, why in exchange.request.relay_only:
+        raise Unsupported(why, param=param)
+    await EventStream(exchange.target.upstream.stream(exchange, transport))(scope, receive, send)
+
+
+def relaying(exchange: Exchange, transport: Transport) -> RelayStream | None:
+    """Return the answer of an upstream that speaks the client's own format, `None` where it must be translated."""
+    upstream = exchange.target.upstream
+    if isinstance(upstream, Relay) and upstream.relays(exchange):
+        return RelayStream(upstream.relay(exchange, transport))
+    return None
 
 
 async def home(request: Request) -> Response:
     return reply({"message": "This is Isthmus.", "version": __version__, "models": "/v1/models", "health": "/health"})
+
+
+async def hello(request: Request) -> Response:
+    """Answer what Claude Code asks at its start to see that somebody is there."""
+    return reply({"message": "hello"})
 
 
 async def ping(request: Request) -> Response:
@@ -48,13 +70,15 @@ async def ready(request: Request) -> Response:
     gateway = gateway_of(request.scope)
     settings, accounts = gateway.settings, gateway.pool.status()
     own_accounts = bool(settings.access_token_prefixes or settings.enable_external_token)
-    is_ready = own_accounts or (bool(settings.auth_tokens) and accounts.usable > 0)
+    serves_keys = accounts.usable > 0 or bool(settings.vendors)
+    is_ready = own_accounts or (bool(settings.auth_tokens) and serves_keys)
     body = {
         "status": "ready" if is_ready else "not ready",
         "loopback": settings.loopback,
         "deployment": settings.deployment,
         "settings_seen": settings.seen,
         "accounts": accounts,
+        "vendors": [vendor.name for vendor in settings.vendors],
     }
     return reply(body, 200 if is_ready else 503)
 
@@ -62,32 +86,54 @@ async def ready(request: Request) -> Response:
 async def account_counts(request: Request) -> Response:
     """Count the pool's accounts, in every spelling in use (C2-6, ruling 7), for those whom the pool serves."""
     if request.scope["principal"].kind != "pool":
-        raise Forbidden("the account pool is for holders of a gateway key")
+        raise Forbidden("the account pool is for holders of a gateway key", code="upstream_not_allowed")
     status = gateway_of(request.scope).pool.status()
     return reply({"count": status.count, "canUseCount": status.usable, "can_use_count": status.usable})
 
 
 async def models(request: Request) -> Response:
-    data = [_model(name, owner) for name, owner in await _models(request)]
-    return reply({"object": "list", "data": data})
+    """List the models, in the form of whoever asks: Anthropic's clients name a version of its API.
+
+    Google's clients, which ask here too, find their own list beside OpenAI's.
+    """
+    if anthropic_models.VERSION_HEADER in request.headers:
+        return reply(anthropic_models.model_list([name for name, _ in await _models(request)]))
+    listed = await _models(request)
+    body: dict[str, Any] = {"object": "list", "data": [_model(name, owner) for name, owner in listed]}
+    if gemini_models.KEY_HEADER in request.headers:
+        body |= gemini_models.model_list([name for name, _ in listed])
+    return reply(body)
 
 
 async def model(request: Request) -> Response:
     wanted = request.path_params["model"]
     for name, owner in await _models(request):
         if name == wanted:
-            return reply(_model(name, owner))
-    message = f"The model {wanted!r} is not in this gateway's list."
-    raise NotFound(message, param="model", code="model_not_found")
+            is_anthropic = anthropic_models.VERSION_HEADER in request.headers
+            return reply(anthropic_models.model_object(name) if is_anthropic else _model(name, owner))
+    raise _unknown(wanted)
+
+
+async def gemini_model_list(request: Request) -> Response:
+    return reply(gemini_models.model_list([name for name, _ in await _models(request)]))
+
+
+async def gemini_model(request: Request) -> Response:
+    wanted = request.path_params["model"]
+    if any(name == wanted for name, _ in await _models(request)):
+        return reply(gemini_models.model_object(wanted))
+    raise _unknown(wanted)
 
 
 async def _models(request: Request) -> list[tuple[str, str]]:
     gateway = gateway_of(request.scope)
-    return [
-        (name, upstream.name)
-        for upstream in gateway.upstreams.values()
-        for name in await upstream.model_names(gateway.transport)
-    ]
+    found = await offers(gateway.router, request.scope["principal"], gateway.transport)
+    return [(offer.id, offer.upstream) for offer in found]
+
+
+def _unknown(model: str) -> NotFound:
+    message = f"The model {model!r} is not in this gateway's list."
+    return NotFound(message, param="model", code="model_not_found")
 
 
 def _model(name: str, owner: str) -> dict[str, Any]:

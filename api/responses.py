@@ -12,10 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.gateway import Gateway
 from api.handlers import gateway_of, reply
-from core.contracts import Exchange, Recalled, Upstream
+from core.contracts import Exchange, Recalled, Target, Upstream
 from core.errors import InvalidRequest, NotFound
 from core.request import ChatRequest, Message, Text, Turn
-from core.routing import resolve
 from core.signing import BadId, Named
 from core.wire.openai_responses import OPENAI_RESPONSES
 from core.wire.openai_responses.requests import DEFAULT_MODEL
@@ -88,8 +87,8 @@ async def _recall(request: Request, turn: Turn) -> Recalled:
 
 
 def _keeper(gateway: Gateway) -> Upstream:
-    """Return the upstream that keeps turns: where a request that names no model of another one goes."""
-    return resolve(DEFAULT_MODEL, gateway.upstreams).upstream
+    """Return the upstream that keeps turns: ChatGPT Web, which is always the first."""
+    return next(iter(gateway.upstreams.values()))
 
 
 def _exchange(request: Request, recalled: Recalled, named: Named) -> Exchange:
@@ -102,7 +101,7 @@ def _exchange(request: Request, recalled: Recalled, named: Named) -> Exchange:
         created=named.issued,
         dialect=OPENAI_RESPONSES,
         request=structs.replace(ChatRequest(model=model, messages=messages), store=True),
-        target=resolve(model, gateway.upstreams),
+        target=Target(_keeper(gateway), model),
         principal=request.scope["principal"],
         signer=gateway.signer,
     )

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
+from core.contracts import Dialect
 from core.errors import GatewayError, MethodNotAllowed, NotFound
+from core.wire.gemini import GEMINI
 from core.wire.openai_chat import OPENAI_CHAT
 
 
@@ -30,15 +32,23 @@ class Stack:
 
 
 async def no_such_route(request: Request, error: Exception) -> Response:
-    return rendered(NotFound(f"there is no route {request.url.path!r} here", code="unknown_url"))
+    return rendered(NotFound(f"there is no route {request.url.path!r} here", code="unknown_url"), request)
 
 
 async def wrong_method(request: Request, error: Exception) -> Response:
-    allowed = error.headers or {} if isinstance(error, HTTPException) else {}
+    allowed = {"allow": ", ".join(sorted(_methods(request)))}
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=allowed)
-    return rendered(MethodNotAllowed(f"{request.method} does not go with {request.url.path!r}"), allowed)
+    return rendered(MethodNotAllowed(f"{request.method} does not go with {request.url.path!r}"), request, allowed)
 
 
-def rendered(error: GatewayError, headers: Any = None) -> Response:
-    return Response(OPENAI_CHAT.render_error(error), error.status, headers, media_type="application/json")
+def _methods(request: Request) -> set[str]:
+    """Return the methods of all routes with the request's path; the router itself names those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    return set().union(*(route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE))
+
+
+def rendered(error: GatewayError, request: Request, headers: Any = None) -> Response:
+    """Return an error in the shape of those whose path it is."""
+    dialect: Dialect = GEMINI if request.url.path.startswith("/v1beta/") else OPENAI_CHAT
+    return Response(dialect.render_error(error), error.status, headers, media_type=dialect.media_type)

@@ -10,7 +10,7 @@ import hmac
 import math
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -67,12 +67,20 @@ def jwt_claims(token: str) -> dict[str, object]:
         return {}
 
 
+AccountKind: TypeAlias = Literal["access", "refresh", "session"]
+
+
 class Account(Struct, frozen=True, dict=True):
-    """One ChatGPT credential. `account_id` names the workspace to act in, `proxy` its own way out."""
+    """One ChatGPT credential. `account_id` names the workspace to act in, `proxy` its own way out.
+
+    `kind` says what `token` is: an access token, which is sent as it is, or a refresh or session token, which is
+    exchanged for one. Whatever it is exchanged for, the account is named by the token that was given.
+    """
 
     token: Secret
     account_id: str | None = None
     proxy: Secret | None = None
+    kind: AccountKind = "access"
 
     @cached_property
     def digest(self) -> str:
@@ -86,18 +94,28 @@ class Account(Struct, frozen=True, dict=True):
 
     @cached_property
     def expires_at(self) -> float | None:
-        """When the token ends, in Unix seconds; `None` when it does not say."""
-        ends = self._claims.get("exp")
-        if isinstance(ends, bool) or not isinstance(ends, int | float):
-            return None
-        return _finite(ends)
+        """When the access token ends, in Unix seconds; `None` when it does not say, or another kind of token is."""
+        return expiry(self._claims) if self.kind == "access" else None
 
     @cached_property
     def workspace(self) -> str | None:
         """The workspace this account acts in: the configured one, else the token's default one."""
-        claim = self._claims.get(AUTH_CLAIM)
-        default = claim.get("chatgpt_account_id") if isinstance(claim, dict) else None
-        return self.account_id or (default if isinstance(default, str) else None)
+        return self.account_id or default_workspace(self._claims)
+
+
+def expiry(claims: Mapping[str, object]) -> float | None:
+    """Return when a token with these claims ends, in Unix seconds; `None` when they do not say."""
+    ends = claims.get("exp")
+    if isinstance(ends, bool) or not isinstance(ends, int | float):
+        return None
+    return _finite(ends)
+
+
+def default_workspace(claims: Mapping[str, object]) -> str | None:
+    """Return the workspace that a token with these claims opens when none is asked for."""
+    claim = claims.get(AUTH_CLAIM)
+    default = claim.get("chatgpt_account_id") if isinstance(claim, dict) else None
+    return default if isinstance(default, str) else None
 
 
 def _finite(number: float) -> float | None:
@@ -126,9 +144,9 @@ class Principal(Struct, frozen=True):
     workspace: str | None = None
 
     def require_login(self, feature: str) -> None:
-        """Raise `Forbidden` for an anonymous device; `feature` begins the sentence (wording: AU-16)."""
+        """Raise `Forbidden` for an anonymous device; `feature` begins the sentence (AU-16, AU-41)."""
         if self.kind == "anonymous":
-            raise Forbidden(f"{feature} requires a logged-in ChatGPT account.")
+            raise Forbidden(f"{feature} requires a logged-in ChatGPT account.", code="missing_access_token")
 
 
 class PoolStatus(Struct, frozen=True):
@@ -175,6 +193,14 @@ class Pool:
         usable = (account for account in self._members(workspace) if self._condition(account) == "usable")
         return sorted(usable, key=lambda account: _weight(session, account), reverse=True)
 
+    def conditions(self, workspace: str | None = None) -> list[tuple[Account, Condition]]:
+        """Return every member with its condition, those of one workspace or all."""
+        return [(account, self._condition(account)) for account in self._members(workspace)]
+
+    def apart(self) -> "Pool":
+        """Return a pool of the same members for another service of theirs: what one learns, the other does not."""
+        return Pool(tuple(self._accounts.values()), self._clock)
+
     def find(self, digest: str) -> Account | None:
         """Return the member with this digest, usable or not."""
         return self._accounts.get(digest)
@@ -192,7 +218,7 @@ class Pool:
     def status(self, workspace: str | None = None) -> PoolStatus:
         """Count the members by condition, those of one workspace or all."""
         members = self._members(workspace)
-        conditions = [self._condition(account) for account in members]
+        conditions = [condition for _, condition in self.conditions(workspace)]
         return PoolStatus(
             count=len(members),
             usable=conditions.count("usable"),

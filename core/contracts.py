@@ -9,18 +9,34 @@ encode events to bytes, render a whole thing to bytes, fold events to a response
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from msgspec import Struct
 
 from core.events import Event
-from core.request import ChatRequest, Turn
+from core.request import ChatRequest, OutputFormat, StoredFile, Turn
 
 if TYPE_CHECKING:
-    from core.accounts import Principal
+    from core.accounts import Principal, Secret
     from core.errors import GatewayError
     from core.fold import Response
+    from core.services import (
+        AccountUsage,
+        Download,
+        EmbeddingRequest,
+        Embeddings,
+        Grant,
+        Ranking,
+        RawAnswer,
+        RawTurn,
+        RerankRequest,
+        Speech,
+        Transcript,
+        Transcription,
+        Upload,
+    )
     from core.signing import Signer
     from core.transport import Transport
 
@@ -42,28 +58,48 @@ class Target(Struct, frozen=True):
     model: str
 
 
-class Exchange(Struct, frozen=True):
-    """One request and its answer. Layers that change it pass a changed copy inward.
+class Context(Struct, frozen=True, kw_only=True):
+    """What goes with a request to an upstream, whatever is asked.
 
     `id` is 24 random letters and digits, the base of every id in the answer. `created` is Unix seconds.
     `deadline` is an event-loop time by which the answer must have ended, `None` for none.
     `forward` holds the caller's headers that an upstream may pass on, by lower-case name. `signer` makes the ids by
-    which a later request finds its way back.
+    which a later request finds its way back. `public_url` is where the client reached this gateway, without a path.
     """
 
     id: str
     created: int
-    dialect: Dialect
-    request: ChatRequest
-    target: Target
     principal: Principal
     deadline: float | None = None
     forward: Mapping[str, str] = {}
     signer: Signer | None = None
+    public_url: str = ""
 
     def uuid(self, purpose: str) -> str:
-        """Return a UUID made from this exchange's id and `purpose`: the same for the same words."""
+        """Return a UUID made from this request's id and `purpose`: the same for the same words."""
         return str(uuid5(UUID(int=NAMESPACE_URL.int), f"{self.id}/{purpose}"))
+
+    def link(self, file: StoredFile) -> str:
+        """Return a URL of this gateway under which a file can be had for a while, by whoever holds the URL."""
+        if self.signer is None:
+            raise RuntimeError("a link needs a signer")
+        return f"{self.public_url}/v1/files/{self.signer.sign_link(file, self.principal, self.created)}/content"
+
+
+class Exchange(Context, frozen=True, kw_only=True):
+    """One turn and its answer. Layers that change it pass a changed copy inward.
+
+    `body` is the client's own, for an upstream that speaks the same format; empty once `request` differs from it.
+    `content_type` is that of a body which is no JSON.
+    `fallbacks` are the targets to try in turn when `target` fails before it has begun to answer.
+    """
+
+    dialect: Dialect
+    request: ChatRequest
+    target: Target
+    body: bytes = b""
+    content_type: str | None = None
+    fallbacks: tuple[Target, ...] = ()
 
 
 class Encoder(Protocol):
@@ -93,6 +129,35 @@ class Dialect(Protocol):
     def render_response(self, exchange: Exchange, response: Response) -> bytes: ...
 
     def render_error(self, error: GatewayError) -> bytes: ...
+
+    def fail_relayed(self, exchange: Exchange, error: GatewayError, begun: bytes = b"") -> bytes:
+        """Return the frames that end a stream whose bytes came from the upstream as they were, with an error.
+
+        `begun` is how the stream began: its first frames.
+        """
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """An encoder whose stream is something else than server-sent events; it says what."""
+
+    media_type: str
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A dialect in which the URL's path says a part of what is asked."""
+
+    def read_path(self, request: ChatRequest, path: Mapping[str, str]) -> ChatRequest:
+        """Return the request with what the route's parameters say."""
+
+
+@runtime_checkable
+class Addressed(Protocol):
+    """A dialect in which the URL's query says a part of what is asked."""
+
+    def read_query(self, request: ChatRequest, query: str) -> ChatRequest:
+        """Return the request with what the URL's query says, `query` being without its `?`. Raises `InvalidRequest`."""
 
 
 class Recalled(Struct, frozen=True):
@@ -130,3 +195,125 @@ class Upstream(Protocol):
 
     async def forget(self, turn: Turn, principal: Principal, transport: Transport) -> None:
         """Remove what is kept of a turn's conversation. Raises `NotFound`."""
+
+
+@runtime_checkable
+class Relay(Protocol):
+    """An upstream that can speak a client's own format, so that its bytes pass as they are."""
+
+    def relays(self, exchange: Exchange) -> bool:
+        """Say whether this exchange needs no translation: same format, and nothing in it that only the waist knows."""
+
+    def relay(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[bytes, None]:
+        """Yield the answer's body: whole frames of a stream, or pieces of a whole answer.
+
+        Ends only when the answer is complete; raises `UpstreamError` before the first piece as `stream` does.
+        """
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """An upstream whose structured output covers some formats only; the gateway emulates the others."""
+
+    def honours(self, wanted: OutputFormat, exchange: Exchange) -> bool:
+        """Say whether the exchange's target answers in this format, beside all else that is asked of it."""
+
+
+# What an upstream may offer besides turns: it implements the protocol, or it does not. All of these raise
+# `UpstreamError`; what is not found upstream is `NotFound`.
+
+
+@runtime_checkable
+class FileKeeper(Protocol):
+    """Keeps files that later turns can name."""
+
+    name: str
+
+    async def upload(self, upload: Upload, context: Context, transport: Transport) -> StoredFile: ...
+
+    async def describe(self, file: StoredFile, context: Context, transport: Transport) -> StoredFile:
+        """Return the file with what the upstream says of it."""
+
+    def open_file(
+        self, file: StoredFile, context: Context, transport: Transport
+    ) -> AbstractAsyncContextManager[Download]:
+        """Give the file's bytes as they come; leaving the context ends the transfer."""
+
+    async def remove_file(self, file: StoredFile, context: Context, transport: Transport) -> None: ...
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    """Reads a text aloud."""
+
+    name: str
+
+    def speak(self, speech: Speech, context: Context, transport: Transport) -> AbstractAsyncContextManager[Download]:
+        """Give the sound as it comes; what is left behind upstream is removed when the context is left."""
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """Writes down what is said in a recording."""
+
+    name: str
+
+    async def transcribe(self, transcription: Transcription, context: Context, transport: Transport) -> Transcript: ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """Counts the tokens of a request as its own models do."""
+
+    async def count_tokens(self, exchange: Exchange, transport: Transport) -> int: ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors."""
+
+    name: str
+
+    async def embed(self, request: EmbeddingRequest, context: Context, transport: Transport) -> Embeddings:
+        """Raise `Unsupported` for inputs that it cannot take, naming the field."""
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Puts documents in the order in which they answer a query."""
+
+    name: str
+
+    def reranks(self, model: str) -> bool:
+        """Say whether there is a call for it. Where there is none, a chat model can be asked."""
+
+    async def rerank(self, request: RerankRequest, context: Context, transport: Transport) -> Ranking: ...
+
+
+@runtime_checkable
+class TokenExchanger(Protocol):
+    """Gives an access token for a caller's own refresh or session token. Raises `UpstreamDenied` for a dead one."""
+
+    async def refresh(self, refresh_token: Secret, transport: Transport) -> Grant: ...
+
+    async def renew_session(self, session_token: Secret, transport: Transport) -> Grant: ...
+
+
+@runtime_checkable
+class RawSpeaker(Protocol):
+    """Takes a turn in the upstream's own words and gives the answer as it comes."""
+
+    name: str
+
+    def raw(self, turn: RawTurn, context: Context, transport: Transport) -> AbstractAsyncContextManager[RawAnswer]:
+        """Give the answer, a refusal in JSON too. Raises `UpstreamError` for what must not be passed on as it is."""
+
+
+@runtime_checkable
+class UsageReporter(Protocol):
+    """Tells what is left of an account."""
+
+    name: str
+
+    async def usage(self, context: Context, transport: Transport) -> Sequence[AccountUsage]:
+        """Return what is known: of the caller's own account, or of each account of the pool."""

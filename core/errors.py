@@ -4,7 +4,7 @@
     ├── ClientError                   the caller can fix it; never retried
     │   ├── InvalidRequest      400   param names the field, in the form messages[0].content
     │   ├── Unauthenticated     401      ├── Forbidden 403      ├── NotFound 404
-    │   ├── MethodNotAllowed    405      ├── BodyTooLarge 413
+    │   ├── MethodNotAllowed    405      ├── BodyTooSlow  408     ├── BodyTooLarge 413
     │   └── Unsupported         400   well-formed, but this gateway or this upstream cannot do it
     ├── NotConfigured           503   the deployment lacks a setting that this route needs
     └── UpstreamError                 the other side's fault; upstream and its status are recorded
@@ -75,6 +75,10 @@ class NotFound(ClientError):
 
 class MethodNotAllowed(ClientError):
     status = 405
+
+
+class BodyTooSlow(ClientError):
+    status = 408
 
 
 class BodyTooLarge(ClientError):

@@ -73,7 +73,7 @@ def clean(text: str, path: str) -> str:
 def known(table: Mapping[str, T], name: str, path: str) -> T:
     """Return what a name stands for. Raises `InvalidRequest` that lists the names there are."""
     if name not in table:
-        raise InvalidRequest(f"{path} is {name!r}, which is not among: {', '.join(table)}", param=path)
+        raise InvalidRequest(f"{path} is {name[:80]!r}, which is not among: {', '.join(table)}", param=path)
     return table[name]
 
 

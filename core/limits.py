@@ -6,17 +6,17 @@ Tokens are counted as `core.usage` estimates them, so an answer never has more t
 
 from collections.abc import Sequence
 
-from core.contracts import Exchange
+from core.contracts import Exchange, Target
 from core.events import Event, Finish, FinishReason, Start, TextDelta, TextEnd, TextStart
 from core.request import Turn
 from core.text import held_suffix
 from core.usage import LONGEST_LIMITED_PIECE, PIECE, with_margin
 
 
-def limiter_for(exchange: Exchange) -> "Limiter | None":
-    """Return a limiter for what the request limits and its upstream does not, or None."""
+def limiter_for(exchange: Exchange, target: Target) -> "Limiter | None":
+    """Return a limiter for what the request limits and the upstream that answers does not, or None."""
     request = exchange.request
-    knobs = exchange.target.upstream.capabilities(exchange.target.model).knobs
+    knobs = target.upstream.capabilities(target.model).knobs
     stop = () if "stop" in knobs else request.stop
     most = None if "max_output_tokens" in knobs else request.max_output_tokens
     return Limiter(stop, most) if stop or most is not None else None

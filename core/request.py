@@ -77,8 +77,11 @@ class File(Struct, frozen=True, tag="file"):
 
 
 class Audio(Struct, frozen=True, tag="audio"):
+    """Sound as base64, and what its format is called (`wav`, `mp3`). `where` is as in `Image`."""
+
     data: str
     format: str
+    where: str = ""
 
 
 class Reasoning(Struct, frozen=True, tag="reasoning"):

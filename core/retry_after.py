@@ -1,7 +1,8 @@
 """How long a 429 said to wait. A wait that nobody stated is never invented.
 
 Sources: the `Retry-After` header; `clears_in` (chatgpt-web 3.10), `resets_at` and `resets_in_seconds` (the
-Codex usage limit, chatgpt-web 10.4) and the further keys that seed gateways read (seed-behaviour A4, C2-29).
+Codex usage limit, chatgpt-web 10.4), the further keys that seed gateways read (seed-behaviour A4, C2-29), and
+`retryDelay` of google.rpc.RetryInfo.
 """
 
 import math
@@ -21,6 +22,7 @@ KEYS = (
     "resets_after",
     "restore_at",
     "reset_at",
+    "retryDelay",
 )
 """Keys of the body, the most telling first; they may stand at any depth."""
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from core.accounts import Account, Secret
+from core.accounts import Account, AccountKind, Secret
+from core.vendors import KNOWN, Known, ModelRoute, Vendor, read_routes, read_upstreams
 
 Deployment: TypeAlias = Literal["vercel", "lambda"]
 Parse: TypeAlias = Callable[[str], object]
@@ -24,8 +25,16 @@ ACCOUNT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 CREDENTIAL = re.compile(r"[!-~]+", re.ASCII)
 SHORTEST_PREFIX_CHARS = 8
 
+CHATGPT = "chatgpt_web"
+CODEX = "codex"
+OF_ACCOUNTS = (CHATGPT, CODEX)
+"""The upstreams that are always there; no vendor may have their names."""
+
 PLATFORMS: Mapping[str, Deployment] = {"VERCEL": "vercel", "AWS_LAMBDA_FUNCTION_NAME": "lambda"}
 """Variables that the platforms themselves set."""
+
+LAMBDA_ADAPTER = "AWS_LWA_INVOKE_MODE"
+"""A variable of the AWS Lambda Web Adapter: whoever sets it runs the gateway behind the adapter."""
 
 BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
@@ -115,17 +124,22 @@ def prefix(text: str) -> Secret:
     return credential(text)
 
 
-def account(text: str) -> Account:
-    """Parse `TOKEN`, `TOKEN:ACCOUNT_ID`, either with `|PROXY_URL`."""
-    owner, has_proxy, proxy = text.partition("|")
-    token, has_id, account_id = owner.strip().partition(":")
-    if has_id and not ACCOUNT_ID.fullmatch(account_id):
-        raise ValueError("must have an account id of letters, digits, - and _ after its ':'")
-    return Account(
-        token=credential(token),
-        account_id=account_id or None,
-        proxy=proxy_url(proxy.strip()) if has_proxy else None,
-    )
+def account(kind: AccountKind) -> Callable[[str], Account]:
+    """Return a parser of `TOKEN`, `TOKEN:ACCOUNT_ID`, either with `|PROXY_URL`, for tokens of this kind."""
+
+    def parse(text: str) -> Account:
+        owner, has_proxy, proxy = text.partition("|")
+        token, has_id, account_id = owner.strip().partition(":")
+        if has_id and not ACCOUNT_ID.fullmatch(account_id):
+            raise ValueError("must have an account id of letters, digits, - and _ after its ':'")
+        return Account(
+            token=credential(token),
+            account_id=account_id or None,
+            proxy=proxy_url(proxy.strip()) if has_proxy else None,
+            kind=kind,
+        )
+
+    return parse
 
 
 def proxy_url(text: str) -> Secret:
@@ -139,6 +153,13 @@ def base_url(text: str) -> str:
     if not _is_address(text, schemes=("http", "https", "loopback")) or re.search(r"[@?#]", text):
         raise ValueError("must be an address such as https://chatgpt.com, without user, query or fragment")
     return text.rstrip("/").removesuffix("/backend-api").rstrip("/")
+
+
+def base_url_with_path(text: str) -> str:
+    """Parse the address under which a vendor's API paths stand."""
+    if not _is_address(text, schemes=("http", "https", "loopback")) or re.search(r"[@?#]", text):
+        raise ValueError("must be an address such as https://api.example.com/v1, without user, query or fragment")
+    return text.rstrip("/")
 
 
 def origin(text: str) -> str:
@@ -202,9 +223,21 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "CHATGPT_ACCESS_TOKENS",
-        "accounts",
-        listed(account),
+        "access_accounts",
+        listed(account("access")),
         "The pool, a list of accounts: `TOKEN` or `TOKEN:ACCOUNT_ID`, either with `|PROXY_URL`.",
+    ),
+    Variable(
+        "CHATGPT_REFRESH_TOKENS",
+        "refresh_accounts",
+        listed(account("refresh")),
+        "More of the pool, in the same form: refresh tokens, exchanged for access tokens on demand.",
+    ),
+    Variable(
+        "CHATGPT_SESSION_TOKENS",
+        "session_accounts",
+        listed(account("session")),
+        "More of the pool, in the same form: session tokens, exchanged for access tokens on demand.",
     ),
     Variable(
         "ACCESS_TOKEN_PREFIXES",
@@ -230,7 +263,7 @@ VARIABLES: tuple[Variable, ...] = (
         "PROXY",
         "proxy",
         optional(proxy_url),
-        "The proxy of every account that has none of its own.",
+        "The proxy of every account that has none of its own, and of what is fetched from clients' URLs.",
         aliases=("PROXY_URL",),
     ),
     Variable(
@@ -242,11 +275,44 @@ VARIABLES: tuple[Variable, ...] = (
         aliases=("BASE_URL",),
     ),
     Variable(
+        "CHATGPT_AUTH_BASE_URL",
+        "chatgpt_auth_base_url",
+        base_url,
+        "Where refresh tokens are exchanged; with the built-in simulation, the simulation.",
+        default="https://auth.openai.com",
+    ),
+    Variable(
+        "CHATGPT_OAUTH_CLIENT_ID",
+        "chatgpt_oauth_client_id",
+        plain,
+        "The OAuth client that the refresh tokens were issued to; by default the one of Codex CLI.",
+        default="app_EMoamEEZ73f0CkXaXp7hrann",
+    ),
+    Variable(
+        "CHATGPT_UPSTREAM",
+        "chatgpt_upstream",
+        choice("web", "codex", "auto"),
+        "What answers for the accounts: `web`; `codex` for all chats of text; `auto`: that where tools are asked for.",
+        default="web",
+    ),
+    Variable(
         "CHATGPT_TURN_PATH",
         "chatgpt_turn_path",
         choice("f", "plain"),
         "Which call carries a turn: `f` for `/f/conversation`, `plain` for `/conversation`.",
         default="f",
+    ),
+    Variable(
+        "UPSTREAMS",
+        "upstreams",
+        plain,
+        "More vendors: a JSON list of objects with `name`, `kind`, `base_url`, a `key` or `key_variable`, and more.",
+    ),
+    Variable(
+        "MODEL_ROUTES",
+        "model_routes",
+        read_routes,
+        "Which upstreams answer for which models: `pattern=upstream[/model],...`, tried in order; `;` between entries.",
     ),
     Variable(
         "LOG_LEVEL",
@@ -304,6 +370,28 @@ VARIABLES: tuple[Variable, ...] = (
         deployed={"vercel": "4500000", "lambda": "6000000"},
     ),
     Variable(
+        "IMAGES_AT_ONCE",
+        "images_at_once",
+        whole(1, 10),
+        "How many pictures of one request are made at the same time; each is a turn of its own.",
+        default="4",
+    ),
+    Variable(
+        "MAX_UPLOAD_BYTES",
+        "max_upload_bytes",
+        whole(1, 1 << 40),
+        "The largest upload; a recording may have 50 MB at most.",
+        default="536870912",
+        deployed={"vercel": "4500000", "lambda": "6000000"},
+    ),
+    Variable(
+        "FETCH_URLS",
+        "fetch_urls",
+        boolean,
+        "Whether the pages that a user's newest message names are read and given to the model.",
+        default="false",
+    ),
+    Variable(
         "CORS_ORIGINS",
         "cors_origins",
         listed(origin),
@@ -320,7 +408,7 @@ VARIABLES: tuple[Variable, ...] = (
         "FIRST_BYTE_TIMEOUT_SECONDS",
         "first_byte_timeout_s",
         seconds,
-        "The longest wait for the head of an upstream's answer.",
+        "The longest wait for the head of an upstream's answer; five times that where a vendor's answer comes whole.",
         default="120",
     ),
     Variable(
@@ -358,18 +446,27 @@ VARIABLES: tuple[Variable, ...] = (
 class Settings(Struct, frozen=True, kw_only=True):
     """What the gateway was told. Fields are explained in `VARIABLES`; times are in seconds.
 
-    `deployment` is the platform it runs on, `None` on an ordinary machine. `seen` holds the names (never the
-    values) of the variables that were set.
+    `deployment` is the platform it runs on, `None` on an ordinary machine; `lambda_adapter` says that requests come
+    through the AWS Lambda Web Adapter there. `seen` holds the names (never the values) of the variables that were
+    set.
     """
 
     auth_tokens: tuple[Secret, ...]
-    accounts: tuple[Account, ...]
+    access_accounts: tuple[Account, ...]
+    refresh_accounts: tuple[Account, ...]
+    session_accounts: tuple[Account, ...]
     access_token_prefixes: tuple[Secret, ...]
     signing_key: Secret | None
     enable_external_token: bool
     proxy: Secret | None
     chatgpt_base_url: str
+    chatgpt_auth_base_url: str
+    chatgpt_oauth_client_id: str
+    chatgpt_upstream: Literal["web", "codex", "auto"]
     chatgpt_turn_path: Literal["f", "plain"]
+    upstreams: str
+    vendors: tuple[Vendor, ...]
+    model_routes: tuple[ModelRoute, ...]
     log_level: str
     stream_mode: bool
     enable_history: bool | None
@@ -378,6 +475,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     refusal_retries: int
     debug_tool_log: str
     max_body_bytes: int
+    max_upload_bytes: int
+    images_at_once: int
+    fetch_urls: bool
     cors_origins: tuple[str, ...]
     connect_timeout_s: float
     first_byte_timeout_s: float
@@ -387,18 +487,30 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     deployment: Deployment | None
+    lambda_adapter: bool
     seen: tuple[str, ...]
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The pool, whatever kind of token its accounts are given by."""
+        return self.access_accounts + self.refresh_accounts + self.session_accounts
 
     @property
     def loopback(self) -> bool:
         """Whether the upstream is the built-in simulation."""
         return self.chatgpt_base_url.startswith("loopback://")
 
+    @property
+    def auth_base_url(self) -> str:
+        """Where refresh tokens are exchanged: nothing leaves the machine when the upstream is the simulation."""
+        return self.chatgpt_base_url if self.loopback else self.chatgpt_auth_base_url
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read every variable; raise one `SettingsError` that names all problems."""
         deployment = next((platform for name, platform in PLATFORMS.items() if environ.get(name)), None)
-        values: dict[str, object] = {"deployment": deployment}
+        adapter = deployment == "lambda" and bool(environ.get(LAMBDA_ADAPTER))
+        values: dict[str, object] = {"deployment": deployment, "lambda_adapter": adapter}
         seen: list[str] = []
         problems: list[str] = []
         for variable in VARIABLES:
@@ -409,11 +521,53 @@ class Settings(Struct, frozen=True, kw_only=True):
                 values[variable.field] = variable.value(given) if given else values[variable.field]
             except ValueError as error:
                 problems.append(str(error))
-        settings = msgspec.convert(values | {"seen": tuple(seen)}, cls)
+        vendors = _vendors(environ, str(values["upstreams"]), seen, problems)
+        settings = msgspec.convert(values | {"vendors": vendors, "seen": tuple(seen)}, cls)
         problems.extend(_contradictions(settings))
         if problems:
             raise SettingsError(problems)
         return settings
+
+
+def vendor_variables() -> tuple[Variable, ...]:
+    """Return the variables that configure a known vendor: its key, and its address if that is another."""
+    return tuple(variable for known in KNOWN for variable in _variables_of(known))
+
+
+def _variables_of(known: Known) -> tuple[Variable, Variable]:
+    key = Variable(known.key_variable, "vendors", optional(credential), f"Opens {known.name}.", aliases=known.aliases)
+    url = Variable(known.url_variable, "vendors", base_url_with_path, "Its address.", default=known.base_url)
+    return key, url
+
+
+def _vendors(environ: Mapping[str, str], upstreams: str, seen: list[str], problems: list[str]) -> tuple[Vendor, ...]:
+    """Return the vendors: those in `UPSTREAMS`, which may replace a known one, then the known ones that have a key."""
+    vendors: dict[str, Vendor] = {}
+    try:
+        named = read_upstreams(upstreams, environ) if upstreams else ()
+        vendors = {vendor.name: vendor for vendor in named}
+        if len(vendors) < len(named) or not vendors.keys().isdisjoint(OF_ACCOUNTS):
+            problems.append("UPSTREAMS names an upstream twice, or chatgpt_web or codex: give each another name")
+    except ValueError as error:
+        problems.append(f"UPSTREAMS {error}")
+    for known in KNOWN:
+        key_variable, url_variable = _variables_of(known)
+        key, url = (_read(variable, environ, seen, problems) for variable in (key_variable, url_variable))
+        if isinstance(key, Secret) and known.name not in vendors:
+            address = url if isinstance(url, str) else known.base_url
+            vendors[known.name] = Vendor(known.name, known.kind, address, key, known.models, known.abilities)
+    return tuple(vendors.values())
+
+
+def _read(variable: Variable, environ: Mapping[str, str], seen: list[str], problems: list[str]) -> object:
+    """Return the value of a variable, its default when it is not set or cannot be used."""
+    given = variable.given(environ)
+    seen.extend(given)
+    try:
+        return variable.value(given) if given else variable.parse(variable.default)
+    except ValueError as error:
+        problems.append(str(error))
+        return variable.parse(variable.default)
 
 
 def _contradictions(settings: Settings) -> list[str]:
@@ -423,6 +577,24 @@ def _contradictions(settings: Settings) -> list[str]:
     prefixes = [prefix.reveal() for prefix in settings.access_token_prefixes]
     if any(key.startswith(prefix) for key in keys for prefix in prefixes):
         problems.append("AUTH_TOKENS has a key that begins with one of ACCESS_TOKEN_PREFIXES: change either of them")
-    if len({account.digest for account in settings.accounts}) < len(settings.accounts):
-        problems.append("CHATGPT_ACCESS_TOKENS names one account twice, with different proxies: keep one of them")
+    names = {*OF_ACCOUNTS, *(vendor.name for vendor in settings.vendors)}
+    unknown = {name for route in settings.model_routes for name, _ in route.targets} - names
+    if unknown:
+        problems.append(f"MODEL_ROUTES names {', '.join(sorted(unknown))}, not among: {', '.join(sorted(names))}")
+    return problems + _named_twice(settings)
+
+
+def _named_twice(settings: Settings) -> list[str]:
+    lists = {
+        "CHATGPT_ACCESS_TOKENS": settings.access_accounts,
+        "CHATGPT_REFRESH_TOKENS": settings.refresh_accounts,
+        "CHATGPT_SESSION_TOKENS": settings.session_accounts,
+    }
+    problems = []
+    known: set[str] = set()
+    for name, accounts in lists.items():
+        digests = [account.digest for account in accounts]
+        if len(known.union(digests)) < len(known) + len(digests):
+            problems.append(f"{name} names one account twice, with different proxies or in two lists: keep one of them")
+        known.update(digests)
     return problems

@@ -33,6 +33,13 @@ class BadId(ValueError):
     """The id is not one of ours, or not for this caller, or too old; the message says which."""
 
 
+class ForeignId(BadId):
+    """The id was not made with this gateway's key."""
+
+    def __init__(self) -> None:
+        super().__init__("it is not an id of this gateway")
+
+
 class _Fields(Struct, frozen=True, array_like=True):
     caller: str
     issued: int
@@ -106,15 +113,15 @@ class Signer:
 
     def _opened(self, prefix: str, identity: str) -> bytes:
         if len(identity) > MAX_ID_CHARS or not identity.startswith(prefix + "_"):
-            raise BadId("it is not an id of this gateway")
+            raise ForeignId
         text = identity[len(prefix) + 1 :]
         try:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
-            raise BadId("it is not an id of this gateway") from None
+            raise ForeignId from None
         mac, data = data[:MAC_BYTES], data[MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(prefix, data)):
-            raise BadId("it is not an id of this gateway")
+            raise ForeignId
         return data
 
     def _mac(self, prefix: str, data: bytes) -> bytes:

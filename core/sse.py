@@ -129,7 +129,8 @@ class WholeFrames:
 
 def _last_end(data: bytes) -> int:
     """Return where the last whole frame ends, 0 when there is none."""
-    line_feeds, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
+    # One byte is looked for in a tenth of the time, and hardly any stream has it.
+    line_feeds, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n") if b"\r" in data else -1
     return max(line_feeds + 2 if line_feeds >= 0 else 0, crlf + 4 if crlf >= 0 else 0)
 
 

@@ -14,8 +14,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "x-request-id"
+UPSTREAM = "x-isthmus-upstream"
 
 log = logging.getLogger("isthmus.access")
+
+_LINK = re.compile(r"link_[^/]*")
+"""What opens a file to whoever holds it, and therefore must not stand in a log."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -35,8 +39,9 @@ class Access:
 
         async def numbered(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[REQUEST_ID] = record.request_id
-                record.begin(message["status"])
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = record.request_id
+                record.begin(message["status"], headers.get(UPSTREAM))
             await send(message)
 
         scope["request_id"] = record.request_id
@@ -54,10 +59,12 @@ class _Record:
         self._clock = clock
         self._began = clock()
         self._status: int | None = None
+        self._upstream: str | None = None
         self._first_byte: float | None = None
 
-    def begin(self, status: int) -> None:
+    def begin(self, status: int, upstream: str | None) -> None:
         self._status = status
+        self._upstream = upstream
         self._first_byte = self._clock()
 
     def write(self) -> None:
@@ -67,15 +74,20 @@ class _Record:
         line = {
             "request_id": self.request_id,
             "method": self._scope["method"],
-            "path": self._scope["path"][:200],
+            "path": _LINK.sub("link_...", self._scope["path"])[:200],
             "status": self._status,
             "first_byte_ms": self._ms(self._first_byte),
             "duration_ms": self._ms(self._clock()),
-            "upstream": exchange.target.upstream.name if exchange else None,
+            "upstream": self._upstream or self._asked(),
             "stream": exchange.request.stream if exchange else None,
             "error": self._scope.get("error_kind"),
         }
         log.info(json.encode({name: value for name, value in line.items() if value is not None}).decode())
+
+    def _asked(self) -> str | None:
+        """Return who was asked first, for an answer that does not say who gave it."""
+        exchange, service = self._scope.get("exchange"), self._scope.get("upstream")
+        return exchange.target.upstream.name if exchange else service
 
     def _ms(self, moment: float | None) -> float | None:
         return None if moment is None else round((moment - self._began) * 1000, 1)

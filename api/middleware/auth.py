@@ -11,17 +11,22 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from msgspec import Struct
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.accounts import LONGEST_TOKEN_CHARS, Account, Principal, Secret
+from core.accounts import LONGEST_TOKEN_CHARS, Account, AccountKind, Principal, Secret
 from core.errors import Forbidden, GatewayError, NotConfigured, Unauthenticated
 from core.settings import ACCOUNT_ID, Settings
 
-KEY_HEADERS = (b"authorization", b"x-api-key")
+KEY_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 """Where a credential may stand; the first of them that is not empty counts."""
 
 ACCOUNT_HEADERS = (b"chatgpt-account-id", b"team-account-id", b"x-chatgpt-account-id")
 """Where a workspace may stand (AU-8, AU-10; header names have no case)."""
+
+EXPIRES_IN = "x-isthmus-token-expires-in"
+LONGEST_KEY_CHARS = 64
+"""What is longer and no JWT is a refresh token (AU-11)."""
 
 MISSING = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header "
@@ -45,11 +50,14 @@ class Auth:
 
     def __init__(self, app: ASGIApp, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.app = app
+        self.clock = clock
         self.gate = Gate(settings, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan" and scope.get("method") != "OPTIONS":
-            scope["principal"] = self.gate.principal(scope["headers"])
+            scope["principal"] = principal = self.gate.principal(scope["headers"])
+            if principal.account is not None and principal.account.expires_at is not None:
+                send = _telling(send, max(0, int(principal.account.expires_at - self.clock())))
         await self.app(scope, receive, send)
 
 
@@ -70,7 +78,7 @@ class Gate:
     def principal(self, headers: Headers) -> Principal:
         """Raise `Unauthenticated`, `Forbidden` or, when nothing could open the gate, `NotConfigured`."""
         if not self._can_open():
-            raise NotConfigured(NO_KEY_CONFIGURED)
+            raise NotConfigured(NO_KEY_CONFIGURED, code="not_configured")
         presented = self._presented(list(headers))
         match presented.credential.split():
             case []:
@@ -92,7 +100,8 @@ class Gate:
         credential, _, workspace = text.partition(",")
         workspace = _value(headers, ACCOUNT_HEADERS) or workspace.strip()
         if workspace and not ACCOUNT_ID.fullmatch(workspace):
-            raise Unauthenticated("The account id must be 1 to 128 letters, digits, - and _.")
+            message = "The account id must be 1 to 128 letters, digits, - and _."
+            raise Unauthenticated(message, code="invalid_account_id")
         return Presented(credential, workspace or None)
 
     def _missing(self) -> str:
@@ -105,7 +114,7 @@ class Gate:
             return self._pool(key, workspace)
         if door := self._prefix(word):
             return self._own(word[len(door.reveal()) :], workspace, door)
-        if self._settings.enable_external_token and (word.startswith("eyJ") or _uuid.fullmatch(word)):
+        if self._settings.enable_external_token and _is_own(word):
             return self._own(word, workspace, door=None)
         if word.startswith("eyJ"):
             raise Unauthenticated(EXTERNAL_DISABLED, code="invalid_api_key")
@@ -126,7 +135,8 @@ class Gate:
     def _pool(self, key: Secret, workspace: str | None) -> Principal:
         """A key's holder chooses among the operator's workspaces and cannot name another one."""
         if workspace and all(account.workspace != workspace for account in self._settings.accounts):
-            raise Forbidden("no account of this gateway acts in the workspace that was asked for")
+            message = "no account of this gateway acts in the workspace that was asked for"
+            raise Forbidden(message, code="workspace_unavailable")
         return Principal("pool", key_digest=key.digest, workspace=workspace)
 
     def _own(self, token: str, workspace: str | None, door: Secret | None) -> Principal:
@@ -138,14 +148,14 @@ class Gate:
             raise self._incorrect()  # the gateway's own secrets are never sent upstream
         if _uuid.fullmatch(token):
             return _anonymous(token, workspace, key_digest)
-        account = Account(Secret(token), workspace)
+        account = Account(Secret(token), workspace, kind=_kind(token, workspace))
         if account.expires_at is not None and account.expires_at <= self._clock():
             raise Unauthenticated(f"The access token expired{_at(account.expires_at)}.", code="token_expired")
         return Principal("account", account=account, key_digest=key_digest)
 
     def _incorrect(self) -> GatewayError:
         if not self._settings.auth_tokens:
-            return NotConfigured(NO_KEY_CONFIGURED)
+            return NotConfigured(NO_KEY_CONFIGURED, code="not_configured")
         return Unauthenticated(INCORRECT, code="invalid_api_key")
 
 
@@ -154,17 +164,46 @@ def _value(headers: list[tuple[bytes, bytes]], names: tuple[bytes, ...]) -> str:
     sent = [(name.lower(), value.strip()) for name, value in headers if name.lower() in names]
     values = {value for _, value in sent}
     shown = " or ".join(name.decode() for name in names)
+    code = "invalid_account_id" if names == ACCOUNT_HEADERS else "invalid_api_key"
     if len(values) > 1 or len(dict(sent)) < len(sent):
-        raise Unauthenticated(f"The header {shown} was sent more than once.")
+        raise Unauthenticated(f"The header {shown} was sent more than once.", code=code)
     value = values.pop() if values else b""
     if len(value) > LONGEST_TOKEN_CHARS or not _visible.fullmatch(value):
-        raise Unauthenticated(f"The header {shown} must be printable ASCII, {LONGEST_TOKEN_CHARS} bytes at most.")
+        message = f"The header {shown} must be printable ASCII, {LONGEST_TOKEN_CHARS} bytes at most."
+        raise Unauthenticated(message, code=code)
     return value.decode("ascii")
+
+
+def _is_own(word: str) -> bool:
+    """Say whether a word that came without a gateway key can be the caller's own token.
+
+    Narrower than `_kind`: what may be a mistyped gateway key is refused here, not sent upstream as a refresh token.
+    """
+    is_refresh_token = len(word) > LONGEST_KEY_CHARS and not word.startswith("sk-")
+    return word.startswith("eyJ") or _uuid.fullmatch(word) is not None or is_refresh_token
+
+
+def _kind(token: str, workspace: str | None) -> AccountKind:
+    """Tell an access token from a refresh token (AU-11): the latter is no JWT, and long or given with a workspace."""
+    is_refresh_token = not token.startswith("eyJ") and (len(token) > LONGEST_KEY_CHARS or workspace is not None)
+    return "refresh" if is_refresh_token else "access"
+
+
+def _telling(send: Send, left_s: int) -> Send:
+    """Return a `send` that adds how many seconds the caller's own access token has left (P1)."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)[EXPIRES_IN] = str(left_s)
+        await send(message)
+
+    return told
 
 
 def _anonymous(device_id: str, workspace: str | None, key_digest: str) -> Principal:
     if workspace:
-        raise Forbidden("an anonymous device acts in no workspace: leave the account id out")
+        message = "an anonymous device acts in no workspace: leave the account id out"
+        raise Forbidden(message, code="workspace_unavailable")
     return Principal("anonymous", device_id=device_id.lower(), key_digest=key_digest)
 
 

@@ -17,12 +17,15 @@ INTERNAL = "The gateway failed to handle this request."
 
 
 class Errors:
+    """Puts `scope["dialect"]` in place, for whoever answers outside this layer."""
+
     def __init__(self, app: ASGIApp, dialect: Dialect) -> None:
         self.app = app
         self.dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
+        scope["dialect"] = self.dialect
 
         async def watched(message: Message) -> None:
             nonlocal started

@@ -12,24 +12,27 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.events import EXTENSION
+from api.events import EXTENSION, RELAY
 from api.middleware.errors import as_gateway_error
-from core.contracts import Exchange
+from core.contracts import Exchange, Framed
 from core.errors import GatewayError, UpstreamTimeout
-from core.events import Event, Finish, Progress, Start
+from core.events import Event, Finish, ImageDelta, ImageStart, Progress, Start
 from core.fold import Fold
 from core.grammar import endings
-from core.limits import limiter_for
+from core.limits import Limiter, limiter_for
 from core.usage import Meter
 
 CLEANUP_S = 5.0
 """How long a cancelled upstream may take to let go."""
 
-STREAM_HEADERS = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+LONGEST_HEADER_CHARS = 2000
+"""Proxies keep all of an answer's headers in as little as 4 KB (nginx: proxy_buffer_size)."""
+
+UNBUFFERED = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
+STREAM_HEADERS = ((b"content-type", b"text/event-stream; charset=utf-8"), *UNBUFFERED)
 
 
 class Sse:
@@ -92,7 +95,10 @@ class Answer(ABC):
     def __init__(self, exchange: Exchange, send: Send) -> None:
         self._exchange = exchange
         self._send = send
-        self._limiter = limiter_for(exchange)
+        self._target = exchange.target
+        self._limiter: Limiter | None = None
+        self._relayed = False
+        self._begun = False
         self._meter = Meter(exchange.request) if exchange.request.include_usage else None
         self._last: Event = Progress("")
         self._start = Start()
@@ -102,7 +108,15 @@ class Answer(ABC):
         self.finished = False
 
     async def take(self, message: Message) -> None:
-        """Receive one message from the layer inside."""
+        """Receive one message from the layer inside. The first one tells which target answers, if not the first."""
+        if not self._begun:
+            self._begun = True
+            self._target = message.get("target", self._target)
+            self._limiter = limiter_for(self._exchange, self._target)
+        if message["type"] == RELAY:
+            self._relayed, self.finished = True, message["ended"]
+            await self.relay(message["data"])
+            return
         if message["type"] != EXTENSION:
             raise RuntimeError(f"only events travel between the handler and the sse layer, not {message['type']!r}")
         events: Sequence[Event] = message["events"]
@@ -126,23 +140,27 @@ class Answer(ABC):
         """End the answer where it stands, as cut for length. Raises `UpstreamTimeout` when there is none yet."""
         if self.finished:
             return
-        if type(self._last) is Progress:
-            raise UpstreamTimeout("the time for this answer ran out before the upstream had begun it")
+        if self._relayed or type(self._last) in (Progress, Start, ImageStart, ImageDelta):
+            raise UpstreamTimeout("the time for this answer ran out before the upstream had finished it")
         events: Sequence[Event] = (*endings(self._last), Finish("length", "deadline"))
         await self._take_events(self._meter.feed(events) if self._meter else events)
         await self.end()
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-isthmus-upstream", self._exchange.target.upstream.name.encode())]
+        headers = [(b"x-isthmus-upstream", self._target.upstream.name.encode())]
         if self._start.model:
-            headers.append((b"x-isthmus-upstream-model", _header_value(self._start.model)))
+            headers.append((b"x-isthmus-upstream-model", header_value(self._start.model)))
         if self._start.ignored:
-            headers.append((b"x-isthmus-ignored-params", _header_value(", ".join(self._start.ignored))))
-        headers += [(b"x-isthmus-" + name.encode(), _header_value(value)) for name, value in self._start.notes]
+            headers.append((b"x-isthmus-ignored-params", header_value(", ".join(self._start.ignored))))
+        headers += [(b"x-isthmus-" + name.encode(), header_value(value)) for name, value in self._start.notes]
         return headers
 
     @abstractmethod
     async def give(self, events: Sequence[Event]) -> None: ...
+
+    @abstractmethod
+    async def relay(self, data: bytes) -> None:
+        """Take bytes that are in the client's format already."""
 
     @abstractmethod
     async def beat(self) -> None: ...
@@ -162,11 +180,18 @@ class StreamedAnswer(Answer):
         self._encoder = exchange.dialect.encoder(exchange)
         self._sending = False
         self._closed = False
+        self._relayed_first = b""
 
     async def give(self, events: Sequence[Event]) -> None:
         if not self.committed:
             await self._commit()
         await self._write(self._encoder.encode(events), more=not self.finished)
+
+    async def relay(self, data: bytes) -> None:
+        if not self.committed:
+            await self._commit()
+        self._relayed_first = self._relayed_first or data
+        await self._write(data, more=not self.finished)
 
     async def beat(self) -> None:
         if self._sending:
@@ -181,12 +206,19 @@ class StreamedAnswer(Answer):
             raise RuntimeError("the turn ended without a Finish")
 
     async def fail(self, error: GatewayError) -> None:
-        if not self._closed:
-            await self._write(self._encoder.fail(error), more=False)
+        if self._closed:
+            return
+        if self._relayed:
+            frames = self._exchange.dialect.fail_relayed(self._exchange, error, self._relayed_first)
+        else:
+            frames = self._encoder.fail(error)
+        await self._write(frames, more=False)
 
     async def _commit(self) -> None:
         self.committed = True
         headers = [*STREAM_HEADERS, *self._headers()]
+        if isinstance(self._encoder, Framed):
+            headers = [(b"content-type", self._encoder.media_type.encode()), *UNBUFFERED, *self._headers()]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _write(self, body: bytes, more: bool) -> None:
@@ -203,9 +235,13 @@ class WholeAnswer(Answer):
     def __init__(self, exchange: Exchange, send: Send) -> None:
         super().__init__(exchange, send)
         self._fold = Fold()
+        self._pieces: list[bytes] = []
 
     async def give(self, events: Sequence[Event]) -> None:
         self._fold.add(events)
+
+    async def relay(self, data: bytes) -> None:
+        self._pieces.append(data)
 
     async def beat(self) -> None:
         """Nothing can be said in the middle of a JSON object."""
@@ -214,13 +250,18 @@ class WholeAnswer(Answer):
     async def end(self) -> None:
         if self.committed:
             return
-        body = self._exchange.dialect.render_response(self._exchange, self._fold.response())
+        body = self._body()
         media_type = self._exchange.dialect.media_type.encode()
         length = str(len(body)).encode()
         headers = [(b"content-type", media_type), (b"content-length", length), *self._headers()]
         self.committed = True
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+
+    def _body(self) -> bytes:
+        if self._relayed:
+            return b"".join(self._pieces)
+        return self._exchange.dialect.render_response(self._exchange, self._fold.response())
 
     async def fail(self, error: GatewayError) -> None:
         raise error
@@ -230,8 +271,15 @@ def _first_start(events: Sequence[Event]) -> Event | None:
     return next((event for event in events if type(event) is Start), None)
 
 
-def _header_value(text: str) -> bytes:
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in text).encode()
+def header_value(text: str) -> bytes:
+    """Return a text as a header can carry it, cut where clients and proxies would refuse the whole answer for it."""
+    short = text if len(text) <= LONGEST_HEADER_CHARS else f"{text[:LONGEST_HEADER_CHARS]}..."
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in short).encode()
+
+
+def ignored_header(names: Sequence[str]) -> dict[str, str]:
+    """Return the header that names what had no effect, or none."""
+    return {"x-isthmus-ignored-params": header_value(", ".join(names)).decode()} if names else {}
 
 
 async def _fail(answer: Answer, error: GatewayError, scope: Scope) -> None:

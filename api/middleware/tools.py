@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.events import EXTENSION
 from api.tool_log import ToolLog
 from core.accounts import Principal
-from core.contracts import Capabilities, Exchange
+from core.contracts import Capabilities, Exchange, Selective
+from core.request import OutputFormat
 from core.settings import Settings
 from core.tools.lifter import Lifter
 from core.tools.protocol import ask_again, has_format, has_tools, lower
@@ -31,7 +32,7 @@ class Tools:
         lifter = Lifter(plan, exchange.id, exchange.request.stream, self.settings.refusal_retries)
         attempt = 0
         while True:
-            inner = structs.replace(exchange, id=f"{exchange.id}.{attempt}", request=request)
+            inner = structs.replace(exchange, id=f"{exchange.id}.{attempt}", request=request, body=b"")
             try:
                 await self._attempt({**scope, "exchange": inner}, receive, send, lifter)
             finally:
@@ -67,9 +68,8 @@ class Tools:
             return exchange
         automatic = structs.replace(request.tool_choice, mode="auto", name=None)
         ignored = (*request.ignored, "tools")
-        return structs.replace(
-            exchange, request=structs.replace(request, tools=(), tool_choice=automatic, ignored=ignored)
-        )
+        changed = structs.replace(request, tools=(), tool_choice=automatic, ignored=ignored)
+        return structs.replace(exchange, request=changed, body=b"")
 
 
 class _Enough(Exception):
@@ -79,7 +79,13 @@ class _Enough(Exception):
 def _is_native(exchange: Exchange) -> bool:
     """Say whether the upstream can do by itself all that the request asks for."""
     able, request = _capabilities(exchange), exchange.request
-    return (able.tools or not has_tools(request)) and (able.structured_output or not has_format(request))
+    formats = able.structured_output and _honours(exchange, request.output_format)
+    return (able.tools or not has_tools(request)) and (formats or not has_format(request))
+
+
+def _honours(exchange: Exchange, wanted: OutputFormat | None) -> bool:
+    upstream = exchange.target.upstream
+    return wanted is None or not isinstance(upstream, Selective) or upstream.honours(wanted, exchange)
 
 
 def _capabilities(exchange: Exchange) -> Capabilities:

@@ -1,16 +1,15 @@
-"""What the simulated service says about models, accounts and limits (reference chatgpt-web 1.4, 1.6, 8)."""
+"""What the simulated service says about models, accounts and limits (reference chatgpt-web 1.6, 8)."""
 
 from uuid import NAMESPACE_URL, uuid5
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from core.loopback.identity import Caller, digest
+from core.loopback.identity import Caller
 from core.loopback.refusals import Json, json_response
 from core.loopback.turns import limits
 from core.loopback.world import caller_of
 
-_SESSION_COOKIE = "__Secure-next-auth.session-token"
 _PAGE = (
     '<!DOCTYPE html><html data-build="prod-loopback"><head><title>Loopback</title>'
     '<script src="/cdn/assets/c/abc123/_ssg.js"></script><script src="/cdn/assets/main.js"></script>'
@@ -51,25 +50,22 @@ async def me(request: Request) -> Response:
 async def accounts_check(request: Request) -> Response:
     account_id = _account_id(caller_of(request))
     account: Json = {"account_id": account_id, "plan_type": "plus", "structure": "personal", "name": None}
-    entitlement: Json = {"subscription_plan": "chatgptplusplan", "has_active_subscription": True}
+    entitlement: Json = {
+        "subscription_plan": "chatgptplusplan",
+        "has_active_subscription": True,
+        "expires_at": "2100-01-01T00:00:00+00:00",
+        "renews_at": None,
+    }
     entry: Json = {"account": account, "entitlement": entitlement, "features": []}
     return json_response({"accounts": {account_id: entry}, "account_ordering": [account_id]})
 
 
 async def conversation_init(request: Request) -> Response:
-    return json_response({"type": "conversation_detail_metadata", **limits("auto")})
-
-
-async def session(request: Request) -> Response:
-    """Answer a session cookie with an access token and a new cookie; without one say `{}`."""
-    cookie = request.cookies.get(_SESSION_COOKIE)
-    if not cookie:
-        return json_response({})
-    user: Json = {"id": f"user-{digest(cookie)}", "name": "Loopback"}
-    token = f"loopback-{digest(cookie)}"
-    answer = json_response({"user": user, "expires": "2100-01-01T00:00:00.000Z", "accessToken": token})
-    answer.set_cookie(_SESSION_COOKIE, f"loopback-{digest(token)}", secure=True, httponly=True)
-    return answer
+    progress: list[Json] = []
+    if not caller_of(request).is_anonymous:
+        progress = [{"feature_name": "image_gen", "remaining": 40, "reset_after": "2100-01-01T00:00:00+00:00"}]
+    told = limits("auto") | {"limits_progress": progress}
+    return json_response({"type": "conversation_detail_metadata", **told})
 
 
 def _model(slug: str, title: str, reasoning_type: str, efforts: tuple[str, ...]) -> Json:

@@ -30,6 +30,7 @@ class Call(Struct):
     sentinel_headers: list[str]
     turn_trace_id: str | None
     conduit_token: str | None
+    anthropic_headers: dict[str, str]
     started_at: float
     status: int | None = None
     body: object = None
@@ -59,6 +60,7 @@ class Calls:
             sentinel_headers=sorted({name for name in headers if name.startswith("openai-sentinel-")}),
             turn_trace_id=headers.get("x-oai-turn-trace-id"),
             conduit_token=headers.get("x-conduit-token"),
+            anthropic_headers={name: value for name, value in headers.items() if name.startswith("anthropic-")},
             started_at=self._clock(),
         )
         self._held.append(call)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.loopback.refusals import Refused
+from core.loopback.sounds import Container
 from core.upstreams.chatgpt_web.proof import Scheme
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=10_000_000)]
@@ -64,6 +65,62 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.json.decode(written, type=str) if written[:1] == b'"' else written.decode()
 
 
+class SpeechSwitches(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the answer sounds when it is read aloud.
+
+    `delay_ms` passes before each kilobyte; after `cut_after_bytes` the connection is closed. `container` is what
+    comes, whatever was asked for; `link` answers with a link to the sound.
+    """
+
+    delay_ms: Milliseconds = 0
+    cut_after_bytes: Count | None = None
+    container: Container | None = None
+    link: bool = False
+
+
+class PictureSwitches(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a picture is made: in the stream, or after it, to be found by polling or by a resume.
+
+    `polls` is at which look at the conversation one that is made after its turn is there. `fail` is why it never
+    comes, told by the account's tasks; `refuse` is said in its place. The first `cut_downloads` transfers break off.
+    """
+
+    form: Literal["stream", "poll", "handoff"] = "stream"
+    polls: Annotated[int, Meta(ge=1, le=1000)] = 2
+    previews: Annotated[int, Meta(ge=0, le=9)] = 0
+    count: Annotated[int, Meta(ge=1, le=9)] = 1
+    refuse: str | None = None
+    fail: str | None = None
+    cut_downloads: Count = 0
+
+
+class PythonSwitches(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the python tool runs, with `tool_message` `python`.
+
+    `file` is the name of a file that it writes and the answer links to, `chart` whether it draws one, `lost` whether
+    that chart can be had.
+    """
+
+    code: str = "6 * 7"
+    output: str = "42"
+    file: str | None = None
+    chart: bool = False
+    lost: bool = False
+
+
+class ResearchSwitches(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a deep research goes: `text` is its report.
+
+    `polls` is at which look at the conversation it is there, `holder` what the widget's state stands in. `fail` is the
+    status in which it ends without a report; `begun` false asks something back (`text`) in place of a research.
+    """
+
+    polls: Annotated[int, Meta(ge=1, le=1000)] = 2
+    holder: Literal["metadata", "text"] = "metadata"
+    fail: str | None = None
+    begun: bool = True
+
+
 class Directive(Struct, frozen=True, forbid_unknown_fields=True):
     """One script. Lengths are in characters (code points) of the answer's text, markers included.
 
@@ -92,8 +149,12 @@ class Directive(Struct, frozen=True, forbid_unknown_fields=True):
     handoff: Literal["resume", "poll"] | None = None
     handoff_after_chars: Count = 8
     tool_message: Literal["python", "search", "image"] | None = None
+    python: PythonSwitches | None = None
+    image: PictureSwitches | None = None
+    research: ResearchSwitches | None = None
     echo_history: bool = False
     capture: str | None = None
+    speech: SpeechSwitches | None = None
     repeat: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     rounds: "tuple[Directive, ...]" = ()
     attempts: "tuple[Directive, ...]" = ()

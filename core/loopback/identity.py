@@ -17,9 +17,13 @@ Prefix: TypeAlias = Literal["/backend-api/", "/backend-anon/"]
 
 
 class Claims(Struct, frozen=True):
-    """What is read of an access token. `loopback_sentinel` scripts the sentinel for this token, always."""
+    """What is read of an access token. `loopback_sentinel` scripts the sentinel for this token, always.
+
+    `loopback_account` names the account of a token that the loopback itself gave out (tokens.py).
+    """
 
     exp: float | None = None
+    loopback_account: str | None = None
     loopback_sentinel: SentinelSwitches | None = None
 
 
@@ -59,7 +63,7 @@ def identify(headers: Headers, prefix: Prefix, now: float) -> Caller:
     claims = _claims(token)
     if claims.exp is not None and claims.exp <= now:
         raise Refused(401, reason="the token has expired")
-    return Caller(digest(token), user_agent, claims.loopback_sentinel)
+    return Caller(claims.loopback_account or digest(token), user_agent, claims.loopback_sentinel)
 
 
 def _device(headers: Headers) -> str:

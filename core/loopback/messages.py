@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
-from core.loopback.refusals import Json
+from core.loopback.refusals import Json, Refused
 
 
 class Author(Struct, frozen=True):
@@ -15,6 +16,21 @@ class Author(Struct, frozen=True):
 class Content(Struct, frozen=True):
     content_type: str
     parts: tuple[str | Json, ...] = ()
+
+
+class SentFile(Struct, frozen=True):
+    """A file that goes with a message (reference chatgpt-web 5.4)."""
+
+    id: str
+    name: str
+    size: int
+    mime_type: str
+    width: int | None = None
+    height: int | None = None
+
+    def described(self) -> str:
+        pixels = f", {self.width}x{self.height}" if self.width and self.height else ""
+        return f"{self.name} ({self.mime_type}, {self.size} bytes{pixels})"
 
 
 class SentMessage(Struct, frozen=True):
@@ -29,6 +45,19 @@ class SentMessage(Struct, frozen=True):
     def text(self) -> str:
         return "\n".join(part for part in self.content.parts if isinstance(part, str))
 
+    def files(self) -> tuple[SentFile, ...]:
+        """Return the files that go with it. Raises `Refused` 422 for what does not look like them."""
+        try:
+            return msgspec.convert(self.metadata.get("attachments", ()), tuple[SentFile, ...])
+        except msgspec.ValidationError as error:
+            raise Refused(422, reason=str(error)[:200]) from error
+
+    def pointers(self) -> tuple[str, ...]:
+        """Return the ids of the pictures that it shows."""
+        parts = (part for part in self.content.parts if isinstance(part, dict))
+        urls = (str(part.get("asset_pointer", "")) for part in parts)
+        return tuple(url.partition("://")[2] for url in urls if url)
+
 
 class TurnRequest(Struct, frozen=True):
     """The body of a turn. Unknown fields are accepted, as the service does."""
@@ -40,6 +69,7 @@ class TurnRequest(Struct, frozen=True):
     parent_message_id: str | None = None
     history_and_training_disabled: bool = False
     supported_encodings: tuple[str, ...] = ()
+    system_hints: tuple[str, ...] = ()
     thinking_effort: Literal["standard", "extended", "max"] | None = None
 
     def wanted_encoding(self) -> Literal["delta", "snapshot"]:

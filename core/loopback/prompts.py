@@ -48,7 +48,7 @@ class Prompt(Struct, frozen=True):
     `round` counts the turns of tool results since the message with the directive. `text` is the last user message
     without the reminders in it, `results` what the tools answered if that is what came last. `forced` names the tool
     that must be called, when one is named. `wanted` is the schema of the answer, `{}` for any JSON object, `None` for
-    free text.
+    free text. `files` describes what was attached to the last user message.
     """
 
     script: str = ""
@@ -60,12 +60,26 @@ class Prompt(Struct, frozen=True):
     forced: str = ""
     must_call: bool = False
     wanted: Schema | None = None
+    files: tuple[str, ...] = ()
+
+
+class TextMessage(Struct, frozen=True):
+    """A message as the simulated model reads it: its text, and what was attached to it."""
+
+    role: str
+    text: str
+    files: tuple[str, ...] = ()
 
 
 def read_prompt(messages: Sequence[SentMessage]) -> Prompt:
     """Return what the messages of a turn ask for; raise `Refused` 400 for a directive that is none."""
+    return read_texts([_as_text(message) for message in messages])
+
+
+def read_texts(messages: Sequence[TextMessage]) -> Prompt:
+    """Return what texts ask for; raise `Refused` 400 for a directive that is none."""
     script, count = _directive(messages)
-    instructions = next((text for text in _texts(messages, "system") if _instructs(text)), "")
+    instructions = next((text for text in _texts(messages, "system") if instructs(text)), "")
     tag = _TAG.search(instructions)
     forced = _FORCED.search(instructions) if tag else None
     return Prompt(
@@ -78,25 +92,36 @@ def read_prompt(messages: Sequence[SentMessage]) -> Prompt:
         forced=(forced["name"] or "") if forced else "",
         must_call=forced is not None,
         wanted=_wanted(instructions),
+        files=_attached(messages),
     )
 
 
-def _texts(messages: Sequence[SentMessage], role: str) -> list[str]:
-    return [message.text() for message in messages if message.author.role == role]
-
-
-def _instructs(text: str) -> bool:
+def instructs(text: str) -> bool:
+    """Say whether a system message tells of tools, or of the form that the answer is to have."""
     return bool(_TAG.search(text) or _FORMAT.search(text))
 
 
-def _directive(messages: Sequence[SentMessage]) -> tuple[str, int]:
+def _as_text(message: SentMessage) -> TextMessage:
+    files = tuple(file.described() for file in message.files()) if message.author.role == "user" else ()
+    return TextMessage(message.author.role, message.text(), files)
+
+
+def _attached(messages: Sequence[TextMessage]) -> tuple[str, ...]:
+    return next((message.files for message in reversed(messages) if message.role == "user"), ())
+
+
+def _texts(messages: Sequence[TextMessage], role: str) -> list[str]:
+    return [message.text for message in messages if message.role == role]
+
+
+def _directive(messages: Sequence[TextMessage]) -> tuple[str, int]:
     """Return the last directive and how many turns of tool results came after it: several at once are one turn.
 
     What a tool answered is never a directive.
     """
     count, in_results = 0, False
     for message in reversed(messages):
-        text = message.text() if message.author.role == "user" else ""
+        text = message.text if message.role == "user" else ""
         if script := find_directive(_RESULT.sub("", text)):
             return script, count
         has_results = _RESULT.search(text) is not None
@@ -105,11 +130,11 @@ def _directive(messages: Sequence[SentMessage]) -> tuple[str, int]:
     return "", count
 
 
-def _last_results(messages: Sequence[SentMessage]) -> tuple[Result, ...]:
+def _last_results(messages: Sequence[TextMessage]) -> tuple[Result, ...]:
     found: list[Result] = []
     for message in reversed(messages):
-        results = [Result(match["tool"], match["body"]) for match in _RESULT.finditer(message.text())]
-        if message.author.role != "user" or not results:
+        results = [Result(match["tool"], match["body"]) for match in _RESULT.finditer(message.text)]
+        if message.role != "user" or not results:
             break
         found = results + found
     return tuple(found)

@@ -28,16 +28,19 @@ class Node(Struct):
 
 
 class Pending(Struct):
-    """A turn that was handed off: what is still to be told, and the answer it ends in.
+    """A turn that was handed off: what is still to be told, and the messages it ends in, which come below `after`.
 
-    The turn is over after `polls_left` looks at it. `resumable` tells whether its frames may be fetched.
+    The turn is over after `polls_left` looks at it. `resumable` tells whether its frames may be fetched. `failure` is
+    why it never ends.
     """
 
     frames: list[Frame]
-    answer: Message
+    messages: tuple[Message, ...]
+    after: str
     conduit_token: str
     resumable: bool
     polls_left: int = _POLLS
+    failure: str | None = None
 
 
 class Conversation(Struct):
@@ -70,15 +73,17 @@ class Conversation(Struct):
 
     def look(self) -> None:
         """Count one look at a handed-off turn, which is finished after a few."""
-        if self.pending and self.pending.polls_left:
-            self.pending.polls_left -= 1
-            if not self.pending.polls_left:
-                self.settle()
+        pending = self.pending
+        if pending is None or pending.failure is not None:
+            return
+        if pending.polls_left == 1:
+            self.settle()
+        pending.polls_left = max(pending.polls_left - 1, 0)
 
     def settle(self) -> None:
-        """Write the handed-off answer into the tree."""
-        if self.pending:
-            self.nodes[self.pending.answer.id].message = self.pending.answer
+        """Write the end of the handed-off turn into the tree."""
+        if self.pending and self.pending.polls_left:
+            self.add(self.pending.messages, self.pending.after)
             self.pending.polls_left = 0
 
     @property
@@ -149,6 +154,10 @@ class Conversations:
             raise Refused(404)
         return conversation
 
+    def is_temporary(self, conversation_id: str) -> bool:
+        conversation = self._held.get(conversation_id)
+        return conversation is not None and conversation.temporary
+
     def listed(self, owner: str) -> list[Conversation]:
         """Return the owner's visible conversations, the last used first."""
         return [
@@ -156,6 +165,11 @@ class Conversations:
             for conversation in reversed(self._held.values())
             if conversation.owner == owner and conversation.is_visible and not conversation.temporary
         ]
+
+    def waiting(self, owner: str) -> list[Conversation]:
+        """Return the owner's conversations whose last turn was handed off."""
+        held = self._held.values()
+        return [conversation for conversation in held if conversation.owner == owner and conversation.pending]
 
     def clear(self) -> None:
         self._held.clear()

@@ -1,4 +1,7 @@
-"""Sends the frames of a turn: waits, stalls and cuts as they say, and notices when the client goes."""
+"""Sends the frames of a turn, or the pieces of a sound: waits, stalls and cuts as they say.
+
+It notices when the client goes.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -9,21 +12,25 @@ from starlette.types import Receive, Scope, Send
 from core.loopback.calls import Calls
 from core.loopback.turns import Frame
 
-_START = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")],
-}
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
 _END = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 class FrameStream(Response):
     """An answer made of frames, one body message for each."""
 
-    def __init__(self, frames: Iterable[Frame], calls: Calls, sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        frames: Iterable[Frame],
+        calls: Calls,
+        sleep: Callable[[float], Awaitable[None]],
+        media_type: str = EVENT_STREAM,
+    ) -> None:
         self._frames = frames
         self._calls = calls
         self._sleep = sleep
+        self.raw_headers = [(b"content-type", media_type.encode()), (b"cache-control", b"no-cache")]
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +48,7 @@ class FrameStream(Response):
     async def _tell(self, scope: Scope, send: Send) -> None:
         """Send all frames. Returning without the last message makes the server close the connection."""
         try:
-            await send(_START)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             for frame in self._frames:
                 if frame.delay_ms:
                     await self._sleep(frame.delay_ms / 1000)

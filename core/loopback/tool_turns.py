@@ -1,6 +1,6 @@
-"""Native tool turns before an answer: python, web search with citation markers, a picture.
+"""Native tool turns before an answer: web search with citation markers. Others are in computing.py, drawing.py.
 
-Shapes from reference chatgpt-web 3.7, 3.11, 6 and 9. The sources are made up and live on reserved names.
+Shapes from reference chatgpt-web 3.7, 3.11 and 9. The sources are made up and live on reserved names.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,6 @@ from core.loopback.refusals import Json
 Tool: TypeAlias = Literal["python", "search", "image"]
 
 CITATION = "\ue200cite\ue202turn0search0\ue202turn0search1\ue201"
-IMAGE_TOOL = "t2uay3k.sj1i4kz"
-IMAGE_POINTER = "sediment://file_000000000000000000000000000100b4"
 
 _SOURCES: tuple[Json, ...] = (
     {
@@ -58,17 +56,8 @@ def references(tool: Tool | None, text: str) -> Json:
 
 
 def messages(tool: Tool | None, identity: Json, now: float) -> tuple[Message, ...]:
-    """Return the call and its result, both complete; none without a tool."""
-    return _TURNS[tool](identity, now) if tool else ()
-
-
-def _python(identity: Json, now: float) -> tuple[Message, ...]:
-    result: Json = {"status": "success", "code": "6 * 7", "final_expression_output": "42", "messages": []}
-    output: Json = {"content_type": "execution_output", "text": "42"}
-    return (
-        _call("python", code_content("6 * 7", "python"), identity, now),
-        _result("python", output, identity | {"aggregate_result": result}, now),
-    )
+    """Return the call and its result, both complete; none for a tool that has a module of its own."""
+    return _TURNS[tool](identity, now) if tool in _TURNS else ()
 
 
 def _search(identity: Json, now: float) -> tuple[Message, ...]:
@@ -81,28 +70,7 @@ def _search(identity: Json, now: float) -> tuple[Message, ...]:
     )
 
 
-def _image(identity: Json, now: float) -> tuple[Message, ...]:
-    picture: Json = {
-        "content_type": "image_asset_pointer",
-        "asset_pointer": IMAGE_POINTER,
-        "size_bytes": 1024,
-        "width": 64,
-        "height": 64,
-        "metadata": {"dalle": {"gen_id": "loopback", "prompt": "a colour pattern"}},
-    }
-    content: Json = {"content_type": "multimodal_text", "parts": [picture]}
-    made: Json = {"async_task_type": "image_gen", "image_gen_title": "A colour pattern"}
-    return (
-        _call(IMAGE_TOOL, code_content('{"prompt":"a colour pattern"}'), identity, now),
-        _result(IMAGE_TOOL, content, identity | made, now),
-    )
-
-
-_TURNS: dict[Tool, Callable[[Json, float], tuple[Message, ...]]] = {
-    "python": _python,
-    "search": _search,
-    "image": _image,
-}
+_TURNS: dict[Tool | None, Callable[[Json, float], tuple[Message, ...]]] = {"search": _search}
 
 
 def _call(tool: str, content: Json, metadata: Json, now: float) -> Message:

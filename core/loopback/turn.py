@@ -7,9 +7,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.loopback import tool_turns
+from core.loopback.computing import Computing
 from core.loopback.directives import Directive
+from core.loopback.drawing import Drawing
 from core.loopback.messages import Message, text_content, thoughts_content
 from core.loopback.refusals import Json
+from core.loopback.researching import Researching
 
 _FINISHES: dict[str, Json] = {
     "stop": {"finish_details": {"type": "stop", "stop_tokens": [200002]}, "is_complete": True},
@@ -22,7 +25,9 @@ class Turn(Struct, frozen=True):
     """All that a turn is made of.
 
     `text` is the answer with its citation markers, `message_id` the answer's id, `answered_id` the message it
-    answers, `sent` what the client sent. `message_type` is the request's action. `now` is Unix seconds.
+    answers, `sent` what the client sent. `message_type` is the request's action. `now` is Unix seconds. A turn with a
+    `drawing` draws, and says nothing when `text` is empty; one with a `computing` runs code first; one with a
+    `researching` says nothing, `text` is in its report.
     """
 
     conversation_id: str
@@ -39,6 +44,9 @@ class Turn(Struct, frozen=True):
     temporary: bool
     first_turn: bool
     now: float
+    drawing: Drawing | None = None
+    computing: Computing | None = None
+    researching: Researching | None = None
 
     def identity(self) -> Json:
         """Return the metadata that every message of the service's own carries."""
@@ -55,6 +63,12 @@ class Turn(Struct, frozen=True):
     def last_metadata(self) -> Json:
         """Return what is known of the answer only when it is complete."""
         return _FINISHES[self.directive.finish] | tool_turns.references(self.directive.tool_message, self.text)
+
+    def messages(self) -> tuple[Message, ...]:
+        """Return what the turn leaves in its conversation: the answer, after the pictures if it draws."""
+        if self.drawing is None:
+            return (self.answer(),)
+        return (*self.drawing.gave, *((self.answer(),) if self.text else ()))
 
     def begun_answer(self) -> Message:
         return Message(

@@ -10,9 +10,12 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from core.loopback import tool_turns
+from core.loopback.computing import Computing
 from core.loopback.directives import Directive
+from core.loopback.drawing import ASYNC_STATUS, Drawing
 from core.loopback.messages import Message
 from core.loopback.refusals import IN_STREAM_ERROR, Json
+from core.loopback.researching import Researching
 from core.loopback.turn import Turn
 from core.loopback.writers import DONE, DeltaWriter, Form, SnapshotWriter, Writer, data_block
 
@@ -72,7 +75,38 @@ class _Script:
             yield from self._reasoning(self._directive.reasoning)
         for message in tool_turns.messages(self._directive.tool_message, self._turn.identity(), self._turn.now):
             yield Frame(self._writer.whole(message))
-        yield from self._answer()
+        if self._turn.computing is not None:
+            yield from self._computed(self._turn.computing)
+        if self._turn.researching is not None:
+            yield from self._researched(self._turn.researching)
+        elif self._turn.drawing is not None:
+            yield from self._drawn(self._turn.drawing)
+        else:
+            yield from self._answer()
+
+    def _computed(self, computing: Computing) -> Iterator[Frame]:
+        yield Frame(self._writer.begin(computing.code, "code"))
+        yield from self._rest(computing.source, False, {})
+        yield Frame(self._writer.whole(computing.result))
+
+    def _researched(self, researching: Researching) -> Iterator[Frame]:
+        yield Frame(self._writer.whole(researching.call))
+        yield Frame(self._writer.whole(researching.widget))
+        yield from self._closing(None)
+
+    def _drawn(self, drawing: Drawing) -> Iterator[Frame]:
+        yield Frame(self._writer.whole(drawing.call))
+        if drawing.switches.form != "stream":
+            yield self._event("conversation_async_status", {"async_status": ASYNC_STATUS})
+            yield Frame(self._writer.whole(drawing.notice))
+        if drawing.switches.form == "poll":
+            yield from self._closing(None, handed_off=True)
+            return
+        if drawing.switches.form == "handoff":
+            yield from self._handed_off()
+        for message in drawing.gave:
+            yield Frame(self._writer.whole(message), self._pause())
+        yield from self._answer() if self._turn.text else self._closing(None)
 
     def _opening(self) -> Iterator[Frame]:
         turn, writer = self._turn, self._writer
@@ -153,11 +187,12 @@ class _Script:
         yield Frame(self._writer.event("message_stream_complete", {}), replayed=False)
         yield Frame(DONE, then="hand off", counted=False, replayed=False)
 
-    def _closing(self, message: Message) -> Iterator[Frame]:
+    def _closing(self, answer: Message | None, *, handed_off: bool = False) -> Iterator[Frame]:
         turn = self._turn
-        yield self._marker(message, "last_token", "last")
-        yield Frame(self._writer.afterword())
-        yield self._event("server_ste_metadata", {"metadata": self._statistics(handed_off=False)})
+        if answer is not None:
+            yield self._marker(answer, "last_token", "last")
+            yield Frame(self._writer.afterword())
+        yield self._event("server_ste_metadata", {"metadata": self._statistics(handed_off=handed_off)})
         if turn.encoding == "snapshot":
             yield self._moderation(blocked=False)
         yield self._event("message_stream_complete", {})
@@ -171,7 +206,7 @@ class _Script:
             "plan_type_bucket": "paid",
             "model_slug": turn.model,
             "tool_name": None,
-            "tool_invoked": self._directive.tool_message is not None,
+            "tool_invoked": self._directive.tool_message is not None or turn.drawing is not None,
             "is_search": self._directive.tool_message == "search" or None,
             "is_first_turn": turn.first_turn,
             "message_id": turn.message_id,
@@ -180,7 +215,7 @@ class _Script:
             "turn_trace_id": turn.trace_id,
             "resume_with_websockets": handed_off,
             "streaming_async_status": handed_off,
-            "turn_use_case": "text",
+            "turn_use_case": "image gen" if turn.drawing else "text",
             "turn_mode": "default",
         }
 

@@ -3,15 +3,21 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 
+from core.loopback.blobs import Blobs
 from core.loopback.calls import Call, Calls
 from core.loopback.directives import SentinelSwitches, Status
 from core.loopback.identity import Caller, digest
+from core.loopback.refusals import Refused
 from core.loopback.sentinel import Sentinel
 from core.loopback.store import Conversations
+
+Shape = TypeVar("Shape")
 
 _SCRIPTS_HELD = 10_000
 
@@ -57,9 +63,12 @@ class World:
         self.calls = Calls(clock)
         self.sentinel = Sentinel()
         self.conversations = Conversations()
+        self.blobs = Blobs()
         self.rules: list[Rule] = []
         self.conduit_tokens: OrderedDict[str, str] = OrderedDict()
         self._attempts: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._spent_tokens: OrderedDict[str, None] = OrderedDict()
+        self._serial = 0
 
     def take_rule(self, caller_key: str, path: str, *, for_sentinel: bool = False) -> Rule | None:
         """Return the first rule that concerns a call, and count the call against it."""
@@ -78,6 +87,20 @@ class World:
             self._attempts.popitem(last=False)
         return count
 
+    def spend(self, token: str) -> bool:
+        """Note that a token, named by its digest, is used up; say whether it was still good."""
+        if token in self._spent_tokens:
+            return False
+        self._spent_tokens[token] = None
+        while len(self._spent_tokens) > _SCRIPTS_HELD:
+            self._spent_tokens.popitem(last=False)
+        return True
+
+    def next_serial(self) -> int:
+        """Return a number that no token given out before has."""
+        self._serial += 1
+        return self._serial
+
     def keep_conduit(self, token: str, owner: str) -> None:
         self.conduit_tokens[token] = owner
         while len(self.conduit_tokens) > _SCRIPTS_HELD:
@@ -87,9 +110,11 @@ class World:
         self.calls.clear()
         self.sentinel.clear()
         self.conversations.clear()
+        self.blobs.clear()
         self.rules.clear()
         self.conduit_tokens.clear()
         self._attempts.clear()
+        self._spent_tokens.clear()
 
 
 def world_of(request: Request) -> World:
@@ -108,3 +133,13 @@ def call_of(request: Request) -> Call:
     call = request.scope["loopback.call"]
     assert isinstance(call, Call)
     return call
+
+
+async def body_as(request: Request, shape: type[Shape]) -> Shape:
+    """Return the body as `shape`, noted in the record of calls; raise `Refused` 422 when it is not one."""
+    try:
+        body = await request.body()
+        call_of(request).body = msgspec.json.decode(body)
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(422, reason=str(error)[:200]) from error

@@ -9,18 +9,19 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from core.loopback.messages import Message, text_content, thoughts_content
+from core.loopback.messages import Message, code_content, text_content, thoughts_content
 from core.loopback.refusals import Json
 
-Form: TypeAlias = Literal["text", "thoughts"]
+Form: TypeAlias = Literal["text", "thoughts", "code"]
 
 DONE = b"data: [DONE]\n\n"
 
 _POINTERS: dict[Form, str] = {
     "text": "/message/content/parts/0",
     "thoughts": "/message/content/thoughts/0/content",
+    "code": "/message/content/text",
 }
-_CONTENTS = {"text": text_content, "thoughts": thoughts_content}
+_CONTENTS = {"text": text_content, "thoughts": thoughts_content, "code": code_content}
 _SNAPSHOT_EVENTS = frozenset({"title_generation", "moderation", "stream_handoff", "conversation_async_status"})
 """What is said beside messages in the older encoding; the other events came with delta v1."""
 

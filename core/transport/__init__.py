@@ -116,7 +116,7 @@ class Transport:
         network: Network | None = None,
     ) -> None:
         self.user_agent = user_agent
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._mounts = mounts
         self._fetch_proxy = fetch_proxy
         self._network = network
@@ -147,7 +147,7 @@ class Transport:
         from core.transport.dial import Patience
         from core.transport.upload import Upload
 
-        timeouts = self._timeouts
+        timeouts = self.timeouts
         first_byte_s = timeouts.first_byte_s if first_byte_s is None else first_byte_s
         patience = Patience(timeouts.connect_s, first_byte_s, timeouts.idle_s)
         merged = self._defaults | {name.lower(): value for name, value in headers.items()}

@@ -23,10 +23,14 @@ from core.settings import Settings
 
 KEY = "sk-test-7c1f0be2-gateway-key"
 TOKEN = "loopback-test-account-9d2e41"
+VENDOR_KEY = "loopback-test-vendor-key-5b80c3"
 PROMPT_MARK = "quiet-zebra"
 """Stands in the prompts of these tests, so that the log can be searched for what users said."""
 
-SECRETS = (KEY, TOKEN, PROMPT_MARK)
+GIVEN_OUT = ("eyJhbGciOiJub25lIn0.", "loopback-successor-")
+"""How the tokens begin that the simulated token service gives out."""
+
+SECRETS = (KEY, TOKEN, VENDOR_KEY, PROMPT_MARK, *GIVEN_OUT)
 
 CAPTURES = Path(__file__).parents[1] / "captures" / "chatgpt-web"
 SIMULATED = {"AUTH_TOKENS": KEY, "CHATGPT_ACCESS_TOKENS": TOKEN, "CHATGPT_BASE_URL": "loopback://chatgpt"}
@@ -85,8 +89,20 @@ class Upstream:
             "AUTH_TOKENS": KEY,
             "CHATGPT_ACCESS_TOKENS": account,
             "CHATGPT_BASE_URL": self.url,
+            "CHATGPT_AUTH_BASE_URL": self.url,
             "CONNECT_TIMEOUT_SECONDS": "5",
         } | others
+
+    def vendors(self) -> dict[str, str]:
+        """Return the variables by which a gateway has this upstream as each of the vendors as well."""
+        return {
+            "OPENAI_API_KEY": VENDOR_KEY,
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "ANTHROPIC_API_KEY": VENDOR_KEY,
+            "ANTHROPIC_BASE_URL": self.url,
+            "GEMINI_API_KEY": VENDOR_KEY,
+            "GEMINI_BASE_URL": self.url,
+        }
 
     def close(self) -> None:
         self._web.close()

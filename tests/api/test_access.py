@@ -69,6 +69,33 @@ async def test_a_request_leaves_one_line_with_the_route_and_the_numbers(caplog: 
     ]
 
 
+class Named(Struct, frozen=True):
+    id: str
+    fields: dict[str, Any]
+    upstream: str | None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+NAMED = [
+    Named("nobody was asked", {}, None),
+    Named("a turn that nobody answered", {"exchange": exchange}, "silent"),
+    Named("a service that nobody answered", {"upstream": "keeper"}, "keeper"),
+    Named("another one answered", {"exchange": exchange}, "second", ((b"x-isthmus-upstream", b"second"),)),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("case", NAMED, ids=lambda case: case.id)
+async def test_the_line_names_who_answered_or_who_was_asked(case: Named, caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.update({name: value() if callable(value) else value for name, value in case.fields.items()})
+        await send({"type": "http.response.start", "status": 200, "headers": list(case.headers)})
+
+    with caplog.at_level(logging.INFO, "isthmus.access"):
+        await Client().call(Access(answer))
+    assert json.loads(caplog.records[0].getMessage()).get("upstream") == case.upstream
+
+
 @pytest.mark.anyio
 async def test_a_request_that_fails_leaves_its_line_too(caplog: pytest.LogCaptureFixture) -> None:
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +143,16 @@ def test_the_log_shows_no_secret_and_nothing_that_was_said(stream: bool, caplog:
     assert len(lines) == len(REQUESTS)
     shown = [logging.Formatter().format(record) for record in ours]
     assert not [line for line in shown for secret in SECRETS if secret in line]
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/images/edits"])
+def test_a_bad_form_is_one_line_too(path: str, gateway_server: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    with caplog.at_level(logging.INFO):
+        answer = gateway_server.web.post(path, content=b"--c\r\n", headers=headers)
+    assert answer.status_code == 400
+    names = {record.name for record in caplog.records if not record.name.startswith(("http", "uvicorn"))}
+    assert names == {"isthmus.access"}
 
 
 def test_the_id_travels_over_http(gateway_server: Gateway) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from api import handlers, responses
+from api import handlers, images, responses
 from api.app import create_app
 from api.gateway import build_gateway
 from api.middleware.access import Access
@@ -19,9 +19,36 @@ from core.transport import Timeouts, Transport
 from tests.api.servers import KEY, SIMULATED, TOKEN, Gateway, Upstream, error_of, running_gateway
 
 PAGE = "https://chat.example.com"
-TURN_LAYERS = ("Errors", "Auth", "Intake", "Sse", "Tools")
+TURN_LAYERS = ("Errors", "Auth", "Intake", "Sse", "Fallback", "Tools")
 GUARDED_LAYERS = ("Errors", "Auth")
-OPEN_PATHS = ("/", "/ping", "/health", "/health/ready")
+SERVICE_LAYERS = (*GUARDED_LAYERS, "Attend")
+SERVICES = (
+    "/v1/files",
+    "/v1/audio/",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v2/rerank",
+    "/rerank",
+    "/v1/usage",
+    "/v1/dashboard/billing/subscription",
+    "/backend-api/",
+)
+"""How the paths begin of what takes an upstream's time and is no turn."""
+
+OTHER_LAYERS = {
+    "/v1/files/{file_id}/content": ("Errors", "AuthOrLink", "Attend"),
+    "/auth/refresh": ("Errors",),
+    "/auth/session": ("Errors",),
+    "/v1/messages/count_tokens": (*SERVICE_LAYERS, "Intake"),
+    "/v1/models/{model:path}:countTokens": (*SERVICE_LAYERS, "Intake"),
+    "/v1beta/models/{model:path}:countTokens": (*SERVICE_LAYERS, "Intake"),
+}
+"""A link is a credential of its own; an exchange takes the caller's own token and no key."""
+
+GOOGLES = ("/v1beta/", "/v1/models/{model:path}:")
+"""How the paths begin whose key may stand in the query."""
+
+OPEN_PATHS = ("/", "/ping", "/api/hello", "/health", "/health/ready")
 OPEN = (("/v1/responses", responses.upgrade),)
 """What needs no key though it stands below /v1: the refusal of a WebSocket."""
 
@@ -47,10 +74,16 @@ def routes() -> list[Route]:
 @pytest.mark.parametrize("route", routes(), ids=lambda route: f"{route.path} {min(route.methods or ())}")
 def test_the_layers_of_a_route_are_these_in_this_order(route: Route) -> None:
     names, handler = layers_of(route)
-    if handler is handlers.answer:
+    if route.path.startswith(GOOGLES):
+        assert names[1] == "AuthByQuery"
+        names = (names[0], "Auth", *names[2:])
+    if handler in (handlers.answer, images.answer):
         assert names == TURN_LAYERS, "nothing foreign between sse and the handler"
+    elif (route.path, handler) in OPEN or route.path in OPEN_PATHS:
+        assert names == ()
     else:
-        assert names == (() if (route.path, handler) in OPEN or route.path in OPEN_PATHS else GUARDED_LAYERS)
+        usual = SERVICE_LAYERS if route.path.startswith(SERVICES) else GUARDED_LAYERS
+        assert names == OTHER_LAYERS.get(route.path, usual)
 
 
 def test_chat_completions_are_a_turn() -> None:

@@ -63,6 +63,14 @@ def own(token: str = TOKEN, workspace: str | None = None, door: str = "") -> Pri
     return Principal("account", Account(Secret(token), workspace), key_digest=Secret(door).digest if door else "")
 
 
+LONG = "rt_" + "r" * 62
+
+
+def refresh(token: str = LONG, workspace: str | None = None, door: str = "") -> Principal:
+    account = Account(Secret(token), workspace, kind="refresh")
+    return Principal("account", account, key_digest=Secret(door).digest if door else "")
+
+
 def anonymous(door: str = "") -> Principal:
     return Principal("anonymous", device_id=DEVICE.lower(), key_digest=Secret(door).digest if door else "")
 
@@ -157,6 +165,20 @@ CASES = [
         bearer(f"{KEY},team-1"),
         pool(workspace="team-1"),
     ),
+    Case(
+        "a long token behind a prefix is a refresh token (AU-11)", PREFIXED, bearer(PREFIX + LONG), refresh(door=PREFIX)
+    ),
+    Case("so it is after a key", KEYED, bearer(f"{KEY} {LONG}"), refresh(door=KEY)),
+    Case("and by itself with the switch on", EXTERNAL, bearer(LONG), refresh()),
+    Case(
+        "a short token with a workspace is one too",
+        PREFIXED,
+        bearer(f"{PREFIX}opaque,t"),
+        refresh("opaque", workspace="t", door=PREFIX),
+    ),
+    Case("64 characters are not long", PREFIXED, bearer(PREFIX + LONG[:64]), own(LONG[:64], door=PREFIX)),
+    Case("a long JWT is an access token", EXTERNAL, bearer(f"{TOKEN}x,t"), own(f"{TOKEN}x", workspace="t")),
+    Case("a key that is long is a key", {"AUTH_TOKENS": LONG} | EXTERNAL, bearer(LONG), pool(LONG)),
     Case("without a key, own accounts still get in", PREFIXED | EXTERNAL, bearer(TOKEN), own()),
 ]
 
@@ -224,6 +246,9 @@ REFUSALS = [
     wrong("nor is a prefix", EVERYTHING, bearer(f"{KEY} {PREFIX}{TOKEN}")),
     wrong("a device with the switch off", KEYED, bearer(DEVICE)),
     wrong("text that is nothing", EVERYTHING, bearer("hello")),
+    wrong("nor is it with a workspace", EVERYTHING, bearer("hello,team-1")),
+    wrong("what looks like a mistyped key is not sent upstream", EVERYTHING, bearer("sk-" + "x" * 80)),
+    wrong("a refresh token with the switch off", KEYED, bearer(LONG)),
     Refusal(
         "a bare access token with the switch off",
         KEYED,
@@ -248,22 +273,31 @@ REFUSALS = [
         "The access token expired.",
         "token_expired",
     ),
-    Refusal("nothing configured, with a credential", {}, bearer(TOKEN), NotConfigured, CLOSED),
-    Refusal("nothing configured, without one", {}, (), NotConfigured, CLOSED),
+    Refusal("nothing configured, with a credential", {}, bearer(TOKEN), NotConfigured, CLOSED, "not_configured"),
+    Refusal("nothing configured, without one", {}, (), NotConfigured, CLOSED, "not_configured"),
     Refusal(
         "accounts but no key: the pool stays closed",
         {"CHATGPT_ACCESS_TOKENS": "a"},
         bearer("a"),
         NotConfigured,
         CLOSED,
+        "not_configured",
     ),
-    Refusal("own accounts only, and a key is tried", PREFIXED | EXTERNAL, bearer(KEY), NotConfigured, CLOSED),
+    Refusal(
+        "own accounts only, and a key is tried",
+        PREFIXED | EXTERNAL,
+        bearer(KEY),
+        NotConfigured,
+        CLOSED,
+        "not_configured",
+    ),
     Refusal(
         "a key and a workspace that the pool does not have",
         KEYED,
         bearer(KEY, chatgpt_account_id="team-2"),
         Forbidden,
         "no account of this gateway acts in the workspace that was asked for",
+        "workspace_unavailable",
     ),
     Refusal(
         "a key pasted twice, with a comma, is not echoed",
@@ -271,6 +305,7 @@ REFUSALS = [
         bearer(f"{KEY},{KEY}"),
         Forbidden,
         "no account of this gateway acts in the workspace that was asked for",
+        "workspace_unavailable",
     ),
     Refusal(
         "a device and a workspace",
@@ -278,25 +313,57 @@ REFUSALS = [
         bearer(f"{DEVICE},team-1"),
         Forbidden,
         "an anonymous device acts in no workspace: leave the account id out",
+        "workspace_unavailable",
     ),
-    Refusal("an odd account id", EXTERNAL, bearer(TOKEN, team_account_id="a b"), Unauthenticated, BAD_ID),
-    Refusal("a long account id", EXTERNAL, bearer(f"{TOKEN},{'a' * 129}"), Unauthenticated, BAD_ID),
-    Refusal("two commas", EXTERNAL, bearer(f"{TOKEN},a,b"), Unauthenticated, BAD_ID),
-    Refusal("two headers joined by a comma", KEYED, bearer(f"{KEY}, Bearer {KEY}"), Unauthenticated, BAD_ID),
+    Refusal(
+        "an odd account id",
+        EXTERNAL,
+        bearer(TOKEN, team_account_id="a b"),
+        Unauthenticated,
+        BAD_ID,
+        "invalid_account_id",
+    ),
+    Refusal(
+        "a long account id", EXTERNAL, bearer(f"{TOKEN},{'a' * 129}"), Unauthenticated, BAD_ID, "invalid_account_id"
+    ),
+    Refusal("two commas", EXTERNAL, bearer(f"{TOKEN},a,b"), Unauthenticated, BAD_ID, "invalid_account_id"),
+    Refusal(
+        "two headers joined by a comma",
+        KEYED,
+        bearer(f"{KEY}, Bearer {KEY}"),
+        Unauthenticated,
+        BAD_ID,
+        "invalid_account_id",
+    ),
     Refusal(
         "two account headers that differ",
         EXTERNAL,
         bearer(TOKEN, team_account_id="a", chatgpt_account_id="b"),
         Unauthenticated,
         "The header chatgpt-account-id or team-account-id or x-chatgpt-account-id was sent more than once.",
+        "invalid_account_id",
     ),
-    Refusal("two Authorization headers", KEYED, (*bearer("sk-other"), *bearer(KEY)), Unauthenticated, TWICE),
-    Refusal("the same Authorization header twice", KEYED, (*bearer(KEY), *bearer(KEY)), Unauthenticated, TWICE),
-    Refusal("a control character", KEYED, bearer(f"{KEY}\x00"), Unauthenticated, ODD),
-    Refusal("a tab", KEYED, bearer(f"{KEY}\t{TOKEN}"), Unauthenticated, ODD),
-    Refusal("a line break", KEYED, bearer(f"{KEY}\r\nx: y"), Unauthenticated, ODD),
-    Refusal("a letter outside ASCII", KEYED, bearer(f"{KEY}é"), Unauthenticated, ODD),
-    Refusal("a very long value", EXTERNAL, bearer("eyJ" + "a" * 16_384), Unauthenticated, ODD),
+    Refusal(
+        "two Authorization headers",
+        KEYED,
+        (*bearer("sk-other"), *bearer(KEY)),
+        Unauthenticated,
+        TWICE,
+        "invalid_api_key",
+    ),
+    Refusal(
+        "the same Authorization header twice",
+        KEYED,
+        (*bearer(KEY), *bearer(KEY)),
+        Unauthenticated,
+        TWICE,
+        "invalid_api_key",
+    ),
+    Refusal("a control character", KEYED, bearer(f"{KEY}\x00"), Unauthenticated, ODD, "invalid_api_key"),
+    Refusal("a tab", KEYED, bearer(f"{KEY}\t{TOKEN}"), Unauthenticated, ODD, "invalid_api_key"),
+    Refusal("a line break", KEYED, bearer(f"{KEY}\r\nx: y"), Unauthenticated, ODD, "invalid_api_key"),
+    Refusal("a letter outside ASCII", KEYED, bearer(f"{KEY}é"), Unauthenticated, ODD, "invalid_api_key"),
+    Refusal("a very long value", EXTERNAL, bearer("eyJ" + "a" * 16_384), Unauthenticated, ODD, "invalid_api_key"),
 ]
 
 
@@ -379,3 +446,46 @@ async def test_what_needs_no_credential(scope: Scope) -> None:
     reached = await call(scope)
     assert reached is not None
     assert "principal" not in reached
+
+
+# How long an own token lasts.
+
+
+async def answered(environ: dict[str, str], headers: Headers) -> dict[bytes, bytes]:
+    """Return the headers of an answer given inside the layer."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-inner", b"1")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is read")
+
+    scope: Scope = {"type": "http", "method": "GET", "headers": encoded(headers)}
+    await Auth(inner, Settings.from_env(environ), lambda: NOW)(scope, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    return dict(sent[0]["headers"])
+
+
+LASTS = [
+    ("an own token that says when it ends", EXTERNAL, jwt(exp=NOW + 90.9), b"90"),
+    ("one that does not", EXTERNAL, jwt(sub="x"), None),
+    ("a refresh token", EXTERNAL, LONG, None),
+    ("a gateway key", KEYED, KEY, None),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("environ", "credential", "expected"), [row[1:] for row in LASTS], ids=[row[0] for row in LASTS]
+)
+async def test_an_answer_says_how_long_the_callers_own_token_lasts(
+    environ: dict[str, str], credential: str, expected: bytes | None
+) -> None:
+    headers = await answered(environ, bearer(credential))
+    assert headers.get(b"x-isthmus-token-expires-in") == expected
+    assert headers[b"x-inner"] == b"1"

@@ -52,9 +52,24 @@ CASES = [
     Case("a part of an unknown type", with_message(content=[{"type": "smell"}]), "messages[0].content[0].type"),
     Case("a text part without text", with_message(content=[{"type": "text"}]), "messages[0].content[0].text"),
     Case(
-        "a picture, which comes later",
+        "a picture of nothing",
         with_message(content=[{"type": "image_url", "image_url": "data:,"}]),
-        "messages[0].content[0]",
+        "messages[0].content[0].image_url",
+    ),
+    Case(
+        "a picture on this machine",
+        with_message(content=[{"type": "image_url", "image_url": {"url": "/etc/passwd"}}]),
+        "messages[0].content[0].image_url.url",
+    ),
+    Case(
+        "a picture that the assistant shows",
+        {"messages": [{"role": "assistant", "content": [{"type": "image_url", "image_url": "data:,x"}]}]},
+        "messages[0].content[0].image_url",
+    ),
+    Case(
+        "sound",
+        with_message(content=[{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}]),
+        "messages[0].content[0].input_audio.data",
     ),
     Case("a tool message without a call", {"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
     Case("a model that is a number", chat_body(model=1), "model"),

@@ -140,7 +140,7 @@ def test_chats_are_temporary_unless_stored(upstream_server: Upstream) -> None:
         gateway.chat("Say temporary-1")
         gateway.chat("Say stored-2", store=True)
     turns = upstream_server.turns()
-    found = {turn["body"]["messages"][0]["content"]["parts"][0]: turn["body"] for turn in turns}
+    found = {str(turn["body"]["messages"][0]["content"]["parts"][0]): turn["body"] for turn in turns}
     assert found["Say temporary-1"]["history_and_training_disabled"] is True
     assert not found["Say stored-2"].get("history_and_training_disabled")
 

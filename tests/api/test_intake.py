@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from api.deadline import PLATFORM_MARGIN_S
 from api.gateway import build_gateway
-from api.middleware.intake import ClientGone, Intake, read_body
+from api.middleware.intake import LARGE_BODY_BYTES, ClientGone, Intake, read_body
 from core.accounts import Principal
 from core.contracts import Exchange
-from core.errors import BodyTooLarge, GatewayError, InvalidRequest
+from core.errors import BodyTooLarge, BodyTooSlow, GatewayError, InvalidRequest
+from core.request import ChatRequest, Text
 from core.settings import Settings
 from core.wire.openai_chat import OPENAI_CHAT
 from tests.api.layers import Client, http_scope
@@ -79,6 +81,29 @@ async def test_a_client_that_leaves_is_not_answered() -> None:
         await read_body(http_scope(), receiving(b"01", then_gone=True), LIMIT_BYTES)
 
 
+async def test_a_body_that_stays_away_is_not_waited_for_for_ever() -> None:
+    pieces = [{"type": "http.request", "body": b"01", "more_body": True}]
+
+    async def receive() -> Any:
+        return pieces.pop() if pieces else await asyncio.Event().wait()
+
+    with pytest.raises(BodyTooSlow) as caught:
+        await read_body(http_scope(), receive, LIMIT_BYTES, asyncio.get_running_loop().time() + 0.01)
+    assert (caught.value.status, caught.value.code) == (408, "request_timeout")
+
+
+async def test_the_deadline_of_a_turn_counts_from_its_first_byte() -> None:
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("a turn whose body never came has been answered")
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    gateway = build_gateway(Settings.from_env(SIMULATED | {"TURN_TIMEOUT_SECONDS": "0.01"}))
+    with pytest.raises(BodyTooSlow):
+        await Intake(never, gateway, OPENAI_CHAT)(http_scope(principal=Principal("pool")), receive, Client().send)
+
+
 async def taken_in(environ: dict[str, str], scope: dict[str, Any] | None = None, **fields: Any) -> Exchange:
     kept: list[Exchange] = []
 
@@ -100,6 +125,21 @@ async def test_an_exchange_has_what_the_layers_inside_need() -> None:
     assert (exchange.target.upstream.name, exchange.target.model) == ("chatgpt_web", "gpt-5-2")
     assert exchange.request.stream
     assert exchange.principal == Principal("pool")
+
+
+@pytest.mark.parametrize("size", [10, LARGE_BODY_BYTES], ids=["small", "large"])
+async def test_a_large_body_is_read_beside_the_event_loop(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    request = Intake._request
+
+    def watched(self: Intake, scope: Scope, body: bytes) -> ChatRequest:
+        threads.append(threading.get_ident())
+        return request(self, scope, body)
+
+    monkeypatch.setattr(Intake, "_request", watched)
+    exchange = await taken_in({}, prompt="x" * size)
+    assert exchange.request.messages[0].parts == (Text("x" * size),)
+    assert (threads == [threading.get_ident()]) is (size == 10)
 
 
 async def test_the_stream_mode_turns_streams_into_whole_answers() -> None:

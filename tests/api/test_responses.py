@@ -54,9 +54,9 @@ IGNORED = [
         "tools and items of unknown kinds",
         {
             "input": [{"type": "web_search_call", "id": "w"}, {"role": "user", "content": "Say hi"}],
-            "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}, {"type": "tool_search"}],
+            "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}, {"type": "tool_search"}],
         },
-        "input[0]:web_search_call, tools[0]:code_interpreter, tools[1]:tool_search",
+        "input[0]:web_search_call, tools[0]:file_search, tools[1]:tool_search",
     ),
 ]
 
@@ -80,7 +80,6 @@ class Refused(Struct, frozen=True):
 REFUSED = [
     Refused("no input", {"input": None}, "input", "Missing required parameter"),
     Refused("an unknown role", {"input": [{"role": "queen", "content": ""}]}, "input[0].role", "'queen'"),
-    Refused("images", {"tools": [{"type": "image_generation"}]}, "tools[0]", "images"),
     Refused("in the background", {"background": True}, "background", "while the request waits"),
     Refused(
         "a choice that is not there",

@@ -307,6 +307,14 @@ async def test_a_deadline_after_heartbeats_is_told_in_band() -> None:
     assert frames[1:] == ["[DONE]"]
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_a_deadline_after_a_mere_start_is_no_empty_answer(stream: bool) -> None:
+    inner = Patient((Start(),), CLOSING)
+    inner.go()
+    client = await hear(inner, exchange(stream, deadline_s=0.05))
+    assert (client.status, "ran out" in client.text) == (200 if stream else 504, True)
+
+
 async def test_a_deadline_in_the_middle_ends_the_stream_as_cut_for_length() -> None:
     inner = Patient(OPENING, CLOSING)
     inner.go()

@@ -26,4 +26,11 @@ def exchange(*knobs: str, **fields: Any) -> Exchange:
     """Return an exchange whose upstream honours these knobs, and whose request has these fields."""
     request = ChatRequest("gpt-x", HELLO, **fields)
     target = Target(cast(Upstream, Silent(*knobs)), "gpt-5")
-    return Exchange("abc123", 1_790_000_000, OPENAI_CHAT, request, target, Principal("pool"))
+    return Exchange(
+        id="abc123",
+        created=1_790_000_000,
+        dialect=OPENAI_CHAT,
+        request=request,
+        target=target,
+        principal=Principal("pool"),
+    )

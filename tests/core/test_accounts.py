@@ -142,6 +142,13 @@ def test_the_workspace_is_the_configured_one_else_the_tokens_own() -> None:
     assert Account(Secret(jwt(**{"https://api.openai.com/auth": "odd"}))).workspace is None
 
 
+def test_only_an_access_token_says_when_it_ends() -> None:
+    token = Secret(jwt(exp=NOW))
+    assert Account(token).expires_at == NOW
+    assert Account(token, kind="refresh").expires_at is None
+    assert Account(token, kind="session").digest == Account(token).digest
+
+
 def test_an_anonymous_device_is_told_what_needs_a_login() -> None:
     with pytest.raises(Forbidden, match=r"^TTS requires a logged-in ChatGPT account\.$"):
         Principal("anonymous", device_id="d").require_login("TTS")
@@ -215,6 +222,18 @@ def test_pools_share_nothing() -> None:
     one, other = Pool(members[:1]), Pool(members[:1])
     one.retire(members[0])
     assert other.candidates("s") == members[:1]
+
+
+def test_what_one_service_says_of_an_account_the_other_does_not_know() -> None:
+    clock = Clock()
+    pool = Pool([account("a"), account("b")], clock)
+    other = pool.apart()
+    first, second = other.candidates("s")
+    other.retire(first)
+    other.cool(second, NOW + 60)
+    assert (pool.status().usable, other.status().usable) == (2, 0)
+    clock.now += 61
+    assert other.candidates("s") == [second]
 
 
 def test_a_workspace_leaves_only_its_accounts() -> None:
@@ -295,3 +314,12 @@ def test_an_exhausted_pool_is_no_reason_to_try_another_account_of_it() -> None:
     error = Pool([]).unavailable()
     assert isinstance(error, UpstreamUnavailable)
     assert error.scope == "provider"
+
+
+def test_every_member_has_its_condition() -> None:
+    usable, expired, cooling = account("a"), account("b", exp=NOW - 1), account("c")
+    pool = Pool([usable, expired, cooling, Account(Secret("d"), "team")], Clock())
+    pool.cool(cooling, NOW + 5)
+    pool.retire(pool.conditions("team")[0][0])
+    assert [condition for _, condition in pool.conditions()] == ["usable", "expired", "cooling", "retired"]
+    assert [member.account_id for member, _ in pool.conditions("team")] == ["team"]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from core.contracts import Exchange
 from core.events import (
     Event,
     Finish,
@@ -26,6 +27,10 @@ from tests.core.exchanges import exchange
 from tests.strategies import pieces, sentences
 
 TURN = Turn("conv", "m1")
+
+
+def limiter_of(asked: Exchange) -> Limiter | None:
+    return limiter_for(asked, asked.target)
 
 
 def answer(*chunks: str) -> list[Event]:
@@ -170,9 +175,9 @@ def test_endless_repetition_is_counted_in_bounded_space(letter: str) -> None:
 
 
 def test_only_what_the_upstream_lacks_is_limited_here() -> None:
-    assert limiter_for(exchange(stop=("x",), max_output_tokens=1)) is not None
-    assert limiter_for(exchange("stop", "max_output_tokens", stop=("x",), max_output_tokens=1)) is None
-    assert limiter_for(exchange()) is None
-    partly = limiter_for(exchange("stop", stop=("x",), max_output_tokens=1))
+    assert limiter_of(exchange(stop=("x",), max_output_tokens=1)) is not None
+    assert limiter_of(exchange("stop", "max_output_tokens", stop=("x",), max_output_tokens=1)) is None
+    assert limiter_of(exchange()) is None
+    partly = limiter_of(exchange("stop", stop=("x",), max_output_tokens=1))
     assert partly is not None
     assert essence(partly.feed(answer("x y"))) == (("x ",), Finish("length", "max_output_tokens", None, TURN))

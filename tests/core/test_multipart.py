@@ -1,5 +1,8 @@
 """Forms: what a client sends is what is read, and what is no form is refused."""
 
+import time
+from typing import Any
+
 import httpx
 import pytest
 from hypothesis import given
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from core.errors import InvalidRequest
-from core.multipart import MAX_PARTS, FormFile, FormPart, is_form, read_form
+from core.multipart import MAX_PARTS, FormFile, FormPart, is_form, read_form, with_text
 
 TYPE = "multipart/form-data; boundary=cut"
 
@@ -122,3 +125,47 @@ def test_garbage_is_refused_politely(garbage: bytes) -> None:
         read_form(garbage, TYPE)
     except InvalidRequest:
         return
+
+
+REPLACED = [
+    Case("a text is replaced where it stands", form(named("a"), named("model", "old"), FILE), ()),
+    Case(
+        "headers in another order",
+        form('X-A: 1\r\nContent-disposition: form-data; name="model"\r\nX-B: 2\r\n\r\no'),
+        (),
+    ),
+    Case("a name without quotes", form("Content-Disposition: form-data; name=model\r\n\r\nold"), ()),
+    Case("a file of that name goes", form('Content-Disposition: form-data; name="model"; filename="m"\r\n\r\nx'), ()),
+    Case("a field that is not there is added", form(named("a"), FILE), ()),
+    Case("a name that only ends alike is another", form(named("my-model"), named("filename=model")), ()),
+]
+
+
+@pytest.mark.parametrize("case", REPLACED, ids=lambda case: case.id)
+def test_a_text_takes_the_place_of_a_field(case: Case) -> None:
+    others = [part for part in read_form(case.body, TYPE) if part.name != "model"]
+    parts = read_form(with_text(case.body, TYPE, "model", "n\u00e9w \\1"), TYPE)
+    assert [part for part in parts if part.name != "model"] == others
+    assert [part.value for part in parts if part.name == "model"] == ["n\u00e9w \\1"]
+
+
+@given(
+    names=st.lists(st.sampled_from(["model", "prompt", "n"]), max_size=4, unique=True),
+    data=st.binary(max_size=30),
+)
+def test_whatever_is_in_a_form_only_that_field_changes(names: list[str], data: bytes) -> None:
+    files: Any = {"image": ("model", data), **{name: (None, f"old {name}") for name in names}}
+    request = httpx.Request("POST", "http://x", files=files)
+    body, content_type = request.read(), request.headers["content-type"]
+    parts = read_form(with_text(body, content_type, "model", "new"), content_type)
+    expected = {part.name: part.value for part in read_form(body, content_type)} | {"model": "new"}
+    assert {part.name: part.value for part in parts} == expected
+    assert len(parts) == len(expected)
+
+
+def test_a_file_full_of_what_looks_like_parts_is_passed_over_at_once() -> None:
+    body = form(named("x", "x--cut\r\na: b\r\n" * 100_000), named("model", "old"))
+    began = time.process_time()
+    parts = read_form(with_text(body, TYPE, "model", "new"), TYPE)
+    assert [part.value for part in parts if part.name == "model"] == ["new"]
+    assert time.process_time() - began < 2

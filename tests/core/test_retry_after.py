@@ -46,6 +46,7 @@ CASES = [
     Case("the shallower of two equal keys counts", {"a": {"retry_after": 9}, "retry_after": 3}, 3.0),
     Case("the more telling of two keys counts", {"retry_after": 9, "clears_in": 3}, 3.0),
     Case("an unreadable key leaves the word to the next", {"clears_in": None, "reset_at": 4}, 4.0),
+    Case("retryDelay among an error's details", {"error": {"details": [{"retryDelay": "34.5s"}]}}, 34.5),
     Case("a truth value is not a number", {"retry_after": True}, None),
     Case("a wait of years is a misunderstanding", {"resets_at": NOW * 1000}, None),
     Case("a negative wait is over", {"retry_after": -5}, 0.0),

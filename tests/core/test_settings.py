@@ -97,6 +97,21 @@ CASES = [
         {"accounts": (Account(TOKEN, "one"), Account(TOKEN, "two"))},
     ),
     Case(
+        "an account may be given by a refresh or session token, in the same form",
+        {
+            "CHATGPT_REFRESH_TOKENS": "r:team-1",
+            "CHATGPT_SESSION_TOKENS": f"s|{PROXY.reveal()}",
+            "CHATGPT_ACCESS_TOKENS": "a",
+        },
+        {
+            "accounts": (
+                Account(Secret("a")),
+                Account(Secret("r"), "team-1", kind="refresh"),
+                Account(Secret("s"), None, PROXY, kind="session"),
+            )
+        },
+    ),
+    Case(
         "ACCESS_TOKEN_PREFIX is one prefix or several",
         {"ACCESS_TOKEN_PREFIX": "prefix-1,prefix-2"},
         {"access_token_prefixes": secrets("prefix-1", "prefix-2")},
@@ -143,7 +158,17 @@ CASES = [
     Case(
         "Lambda takes smaller bodies",
         {"AWS_LAMBDA_FUNCTION_NAME": "isthmus"},
-        {"deployment": "lambda", "max_body_bytes": 6_000_000},
+        {"deployment": "lambda", "lambda_adapter": False, "max_body_bytes": 6_000_000},
+    ),
+    Case(
+        "the AWS Lambda Web Adapter is known by its variable",
+        {"AWS_LAMBDA_FUNCTION_NAME": "isthmus", "AWS_LWA_INVOKE_MODE": "response_stream"},
+        {"deployment": "lambda", "lambda_adapter": True},
+    ),
+    Case(
+        "the adapter's variable means nothing off Lambda",
+        {"AWS_LWA_INVOKE_MODE": "response_stream"},
+        {"deployment": None, "lambda_adapter": False},
     ),
     Case(
         "a stated limit holds on a platform too",
@@ -172,6 +197,7 @@ class Mistake(Struct, frozen=True):
 
 ITEM = "must be printable ASCII without spaces"
 PROXY_FORM = "must have a proxy such as http://user:password@host:port, or https, socks5, socks5h"
+TWICE = "names one account twice, with different proxies or in two lists: keep one of them"
 BASE_FORM = "must be an address such as https://chatgpt.com, without user, query or fragment"
 
 MISTAKES = [
@@ -246,7 +272,12 @@ MISTAKES = [
     Mistake(
         "an account twice, with different proxies",
         {"CHATGPT_ACCESS_TOKENS": "hush,hush|http://p:1"},
-        ("CHATGPT_ACCESS_TOKENS names one account twice, with different proxies: keep one of them",),
+        (f"CHATGPT_ACCESS_TOKENS {TWICE}",),
+    ),
+    Mistake(
+        "a token in two lists",
+        {"CHATGPT_ACCESS_TOKENS": "hush", "CHATGPT_SESSION_TOKENS": "other,hush"},
+        (f"CHATGPT_SESSION_TOKENS {TWICE}",),
     ),
     Mistake("a proxy without a scheme", {"PROXY": "user:hush@host:1"}, (f"PROXY {PROXY_FORM}",)),
     Mistake("a proxy without a host", {"PROXY": "http://user:hush@"}, (f"PROXY {PROXY_FORM}",)),
@@ -315,6 +346,8 @@ def test_settings_print_no_secret() -> None:
     environ = {
         "AUTH_TOKENS": "hush-1",
         "CHATGPT_ACCESS_TOKENS": "hush-2:team|http://hush-3:1",
+        "CHATGPT_REFRESH_TOKENS": "hush-6",
+        "CHATGPT_SESSION_TOKENS": "hush-7",
         "ACCESS_TOKEN_PREFIXES": "hush-hush-4",
         "PROXY": "http://user:hush-5@host:1",
     }
@@ -352,7 +385,7 @@ def test_nothing_else_is_documented_as_a_variable() -> None:
 
 def test_every_row_fills_a_field_of_its_own() -> None:
     filled = {variable.field for variable in VARIABLES}
-    assert filled | {"deployment", "seen"} == set(Settings.__struct_fields__)
+    assert filled | {"deployment", "lambda_adapter", "seen", "vendors"} == set(Settings.__struct_fields__)
     assert len(filled) == len(VARIABLES)
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from core.accounts import Account, Principal, Secret
 from core.request import Turn
-from core.signing import LIFETIME_S, MAX_ID_CHARS, BadId, Signer, signing_key
+from core.signing import LIFETIME_S, MAX_ID_CHARS, BadId, ForeignId, Signer, signing_key
 
 NOW = 1_790_000_000
 SIGNER = Signer(b"one key")
@@ -87,6 +87,15 @@ def test_an_id_is_refused(case: Case) -> None:
     with pytest.raises(BadId) as caught:
         case.signer.read_turn(case.prefix, case.identity, case.principal, case.now)
     assert str(caught.value) == case.reason
+
+
+def test_an_id_of_somebody_elses_is_told_from_one_of_ours() -> None:
+    for identity in ("resp_00592e63e61b66660169fab1b9f8e481", "anything"):
+        with pytest.raises(ForeignId):
+            SIGNER.read_turn("resp", identity, POOL, NOW)
+    with pytest.raises(BadId) as raised:
+        SIGNER.read_turn("resp", IDENTITY, POOL, NOW + LIFETIME_S + 1)
+    assert not isinstance(raised.value, ForeignId)
 
 
 def test_an_id_lives_to_its_last_second() -> None:

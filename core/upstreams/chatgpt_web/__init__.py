@@ -1,25 +1,48 @@
 """ChatGPT Web as an upstream: which account asks, what may be tried next, which models there are."""
 
 import asyncio
-import hashlib
-import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from typing import Literal
 
-from core.accounts import Account, Pool, Principal
-from core.contracts import Capabilities, Exchange, Recalled
-from core.errors import RateLimited, UpstreamDenied, UpstreamError
+from msgspec import structs
+
+from core.accounts import Pool, Principal, Secret
+from core.affinity import affinity
+from core.chatgpt.exchange import Exchanger, Way, owned
+from core.chatgpt.session import Pause, Session
+from core.chatgpt.sessions import Sessions
+from core.chatgpt.tokens import Tokens
+from core.contracts import Capabilities, Context, Exchange, Recalled, Target
 from core.events import Event
-from core.request import Text, Turn
+from core.model_list import ModelList
+from core.request import StoredFile, Turn
+from core.services import (
+    AccountUsage,
+    Download,
+    Grant,
+    RawAnswer,
+    RawTurn,
+    Speech,
+    Transcript,
+    Transcription,
+    Upload,
+)
 from core.settings import Settings
 from core.transport import Transport
-from core.upstreams.chatgpt_web import stored
-from core.upstreams.chatgpt_web.models import ModelList
-from core.upstreams.chatgpt_web.session import Session, device_id
-from core.upstreams.chatgpt_web.turn import Pause, Plan, TurnRun
+from core.upstreams.chatgpt_web import files, raw, stored
+from core.upstreams.chatgpt_web.attachments import Attachments, Reference, Uploads, keeping_account
+from core.upstreams.chatgpt_web.models import KNOWN_MODELS, listed
+from core.upstreams.chatgpt_web.speech import repeating_model, repetition, spoken
+from core.upstreams.chatgpt_web.transcription import transcribe
+from core.upstreams.chatgpt_web.turn import Plan, TurnRun
+from core.upstreams.chatgpt_web.usage import UsageDesk
+from core.wire.chatgpt_web.code import with_code_words
 from core.wire.chatgpt_web.errors import UPSTREAM
-from core.wire.chatgpt_web.requests import prepare_outgoing
+from core.wire.chatgpt_web.image_words import with_words
+from core.wire.chatgpt_web.requests import NOTHING, prepare_outgoing
+from core.wire.chatgpt_web.research import is_research_model
 
 _CAPABILITIES = Capabilities()
 _TURN_PATHS: dict[str, Literal["/f/conversation", "/conversation"]] = {
@@ -33,53 +56,136 @@ class ChatGPTWeb:
 
     name = UPSTREAM
 
-    def __init__(self, settings: Settings, pool: Pool, pause: Pause = asyncio.sleep) -> None:
+    def __init__(
+        self, settings: Settings, pool: Pool, pause: Pause = asyncio.sleep, tokens: Tokens | None = None
+    ) -> None:
         self._settings = settings
-        self._pool = pool
+        self._sessions = Sessions(settings, pool, tokens=tokens)
         self._pause = pause
-        self._models = ModelList(self._any_session)
+        self._models = ModelList(KNOWN_MODELS)
+        self._uploads = Uploads()
+        self._exchanger = Exchanger(settings)
+        self._usage = UsageDesk(self._sessions, pool)
 
     def capabilities(self, model: str) -> Capabilities:
         return _CAPABILITIES
 
     async def model_names(self, transport: Transport) -> Sequence[str]:
-        return await self._models.names(transport)
+        async def ask() -> Sequence[str] | None:
+            return await listed(await self._sessions.any(transport))
+
+        return await self._models.names(ask)
 
     async def stream(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[list[Event], None]:
         """Yield the answer. Before the first batch, an account-scoped failure moves on to the next account."""
-        temporary = not self._keeps(exchange)
-        plan = Plan(
+        exchange = _worded(exchange)
+        temporary, fleeting = self._stay(exchange)
+        attachments = Attachments(exchange, transport, self._uploads, self._pause)
+        plan_of = partial(self._plan, exchange, transport, temporary=temporary, fleeting=fleeting)
+
+        async def answer(session: Session) -> AsyncGenerator[list[Event], None]:
+            plan = plan_of(attached=await attachments.into(session))
+            async with aclosing(TurnRun(plan, session).events()) as batches:
+                async for batch in batches:
+                    yield batch
+
+        sessions = self._sessions_for(exchange, transport)
+        async with aclosing(self._sessions.stream(sessions, exchange.principal, answer)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def recall(self, turn: Turn, principal: Principal, transport: Transport) -> Recalled:
+        keeper = self._sessions.keeper(turn.account, principal, transport)
+        return await stored.recall(await self._sessions.ready(keeper), turn)
+
+    async def forget(self, turn: Turn, principal: Principal, transport: Transport) -> None:
+        keeper = self._sessions.keeper(turn.account, principal, transport)
+        await stored.forget(await self._sessions.ready(keeper), turn)
+
+    @asynccontextmanager
+    async def speak(self, speech: Speech, context: Context, transport: Transport) -> AsyncGenerator[Download, None]:
+        """Give the sound as it comes. Before its first byte, an account-scoped failure moves on to the next account."""
+        target = Target(self, repeating_model(speech.model))
+        exchange = repetition(speech, context, target)
+        plan_of = partial(self._plan, transport=transport, temporary=False)
+        async with AsyncExitStack() as opened:
+
+            async def attempt(session: Session) -> Download:
+                return await opened.enter_async_context(spoken(speech, exchange, plan_of, session))
+
+            yield await self._sessions.first(context, context.id, transport, attempt)
+
+    async def transcribe(self, transcription: Transcription, context: Context, transport: Transport) -> Transcript:
+        attempt = partial(transcribe, transcription, context)
+        return await self._sessions.first(context, context.id, transport, attempt)
+
+    async def refresh(self, refresh_token: Secret, transport: Transport) -> Grant:
+        return await owned(self._exchanger.exchange("refresh", refresh_token, self._own_way(transport)))
+
+    async def renew_session(self, session_token: Secret, transport: Transport) -> Grant:
+        return await owned(self._exchanger.exchange("session", session_token, self._own_way(transport)))
+
+    def raw(self, turn: RawTurn, context: Context, transport: Transport) -> AbstractAsyncContextManager[RawAnswer]:
+        return raw.answered(self._sessions, turn, context, transport)
+
+    async def usage(self, context: Context, transport: Transport) -> Sequence[AccountUsage]:
+        context.principal.require_login("Usage")
+        return await self._usage.told(context.principal, transport)
+
+    async def upload(self, upload: Upload, context: Context, transport: Transport) -> StoredFile:
+        """Put a file into an account: the same one for all of a caller's files, so that one turn may name several."""
+        attempt = partial(files.upload, upload=upload, pause=self._pause)
+        return await self._sessions.first(context, f"files\0{context.principal.key_digest}", transport, attempt)
+
+    async def describe(self, file: StoredFile, context: Context, transport: Transport) -> StoredFile:
+        return await files.describe(await self._keeper(file, context, transport), file)
+
+    @asynccontextmanager
+    async def open_file(
+        self, file: StoredFile, context: Context, transport: Transport
+    ) -> AsyncGenerator[Download, None]:
+        async with files.open_file(await self._keeper(file, context, transport), file) as download:
+            yield download
+
+    async def remove_file(self, file: StoredFile, context: Context, transport: Transport) -> None:
+        await files.remove(await self._keeper(file, context, transport), file)
+
+    async def _keeper(self, file: StoredFile, context: Context, transport: Transport) -> Session:
+        return await self._sessions.ready(self._sessions.keeper(file.account, context.principal, transport))
+
+    def _own_way(self, transport: Transport) -> Way:
+        return Way(transport, self._settings.proxy.reveal() if self._settings.proxy else None)
+
+    def _plan(
+        self,
+        exchange: Exchange,
+        transport: Transport,
+        *,
+        temporary: bool,
+        fleeting: bool = False,
+        attached: Mapping[Reference, StoredFile] = NOTHING,
+    ) -> Plan:
+        return Plan(
             exchange=exchange,
-            outgoing=prepare_outgoing(exchange, temporary),
+            outgoing=prepare_outgoing(exchange, temporary, attached),
             path=_TURN_PATHS[self._settings.chatgpt_turn_path],
             max_continue_count=self._settings.max_continue_count,
             user_agent=transport.user_agent,
+            fleeting=fleeting,
             pause=self._pause,
         )
-        failures: list[UpstreamError] = []
-        for session in self._sessions_for(exchange, transport):
-            started = False
-            try:
-                async with aclosing(TurnRun(plan, session).events()) as batches:
-                    async for batch in batches:
-                        started = True
-                        yield batch
-                return
-            except UpstreamError as error:
-                self._learn(session, error)
-                if started or session.owned or session.is_anonymous or error.scope != "account":
-                    raise
-                failures.append(error)
-        raise self._exhausted(failures, exchange.principal)
 
-    async def recall(self, turn: Turn, principal: Principal, transport: Transport) -> Recalled:
-        return await stored.recall(self._keeper(turn, principal, transport), turn)
+    def _stay(self, exchange: Exchange) -> tuple[bool, bool]:
+        """Return whether the turn is temporary, and whether its conversation is removed when the answer is whole.
 
-    async def forget(self, turn: Turn, principal: Principal, transport: Transport) -> None:
-        await stored.forget(self._keeper(turn, principal, transport), turn)
-
-    def _keeper(self, turn: Turn, principal: Principal, transport: Transport) -> Session:
-        return keeper(self._sessions(principal, "", transport), turn.account or "")
+        What is made after a turn (section 6), or in it beside the text, cannot be had from a temporary conversation.
+        """
+        keeps, continued, hints = self._keeps(exchange), exchange.request.continues, exchange.request.hints
+        if not (hints.image_generation or hints.code_interpreter or hints.deep_research):
+            return not keeps, False
+        if continued is not None:
+            return not (keeps or continued.kept), False
+        return False, not keeps
 
     def _keeps(self, exchange: Exchange) -> bool:
         """Say whether the turn stays in the account: a setting decides, else the request (ruling 14)."""
@@ -90,71 +196,22 @@ class ChatGPTWeb:
         return exchange.request.store is True
 
     def _sessions_for(self, exchange: Exchange, transport: Transport) -> list[Session]:
-        """Return who may answer: for a turn that is kept in one account, that account alone (P5)."""
-        continued = exchange.request.continues
-        if continued is None or continued.account is None:
-            return self._sessions(exchange.principal, affinity(exchange), transport)
-        return [keeper(self._sessions(exchange.principal, "", transport), continued.account)]
-
-    def _sessions(self, principal: Principal, affinity: str, transport: Transport) -> list[Session]:
-        if principal.kind == "anonymous":
-            return [self._session(transport, None, principal)]
-        if principal.account is not None:
-            return [self._session(transport, principal.account, principal)]
-        accounts = self._pool.candidates(affinity, principal.workspace)
-        return [self._session(transport, account, principal) for account in accounts]
-
-    def _session(self, transport: Transport, account: Account | None, principal: Principal) -> Session:
-        proxy = (account.proxy if account else None) or self._settings.proxy
-        return Session(
-            transport=transport,
-            base_url=self._settings.chatgpt_base_url,
-            account=account,
-            device_id=device_id(account) if account else principal.device_id or "",
-            proxy=proxy.reveal() if proxy else None,
-            owned=principal.kind == "account",
-        )
-
-    def _any_session(self, transport: Transport) -> Session | None:
-        """Return a session for what is the same for all of the pool's accounts, such as the list of models."""
-        sessions = self._sessions(Principal("pool"), "", transport)
-        return sessions[0] if sessions else None
-
-    def _learn(self, session: Session, error: UpstreamError) -> None:
-        if session.account is None:
-            return
-        if isinstance(error, RateLimited) and error.retry_after_s is not None:
-            self._pool.cool(session.account, time.time() + error.retry_after_s)
-        elif isinstance(error, UpstreamDenied):
-            self._pool.retire(session.account)
-
-    def _exhausted(self, failures: list[UpstreamError], principal: Principal) -> Exception:
-        if len(failures) == 1:
-            return failures[0]
-        if failures and self._pool.candidates("", principal.workspace):
-            return failures[-1]
-        return self._pool.unavailable(principal.workspace)
+        """Return who may answer: where one account keeps the conversation or the files, that account alone (P5)."""
+        account = keeping_account(exchange.request)
+        if account is None:
+            return self._sessions.of(exchange.principal, affinity(exchange.request, exchange.principal), transport)
+        return [self._sessions.keeper(account, exchange.principal, transport)]
 
 
-def keeper(sessions: Sequence[Session], digest: str) -> Session:
-    """Return the session of the account with this digest. Raises `UpstreamError` 409 when it cannot be used now."""
-    for session in sessions:
-        if session.account is not None and session.account.digest == digest:
-            return session
-    message = "the account that keeps this conversation is not usable now: it is gone, expired or cooling down"
-    raise UpstreamError(message, upstream=UPSTREAM, status=409, code="account_unavailable", scope="request")
-
-
-def affinity(exchange: Exchange) -> str:
-    """Return what ties a request to an account: the conversation it goes on with, else its session (P6).
-
-    The session is the one the caller names for its cache, else who asks and how the conversation began.
-    """
-    request = exchange.request
-    if request.continues is not None:
-        return request.continues.conversation_id
-    if named := request.extras.get("prompt_cache_key"):
-        return hashlib.sha256(exchange.principal.key_digest.encode() + b"\0" + bytes(named)).hexdigest()
-    first = next((message for message in request.messages if message.role == "user"), request.messages[0])
-    text = "".join(part.text for part in first.parts if isinstance(part, Text))
-    return hashlib.sha256(f"{exchange.principal.key_digest}\0{text}".encode(errors="surrogatepass")).hexdigest()
+def _worded(exchange: Exchange) -> Exchange:
+    """Return the exchange with what its hints and its model's name ask for. Raises `Forbidden` (AU-16)."""
+    request, principal = exchange.request, exchange.principal
+    if is_research_model(exchange.target.model):
+        request = structs.replace(request, hints=structs.replace(request.hints, deep_research=True))
+    if request.hints.deep_research:
+        principal.require_login("Deep research")
+    if request.hints.code_interpreter:
+        principal.require_login("Code interpreter")
+    if request.hints.image_generation:
+        principal.require_login("Image generation")
+    return structs.replace(exchange, request=with_code_words(with_words(request)))

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 
 from msgspec import json
 
+from core.chatgpt.session import Session
 from core.errors import ChallengeRequired, RateLimited, UpstreamDenied, UpstreamError, UpstreamUnavailable
 from core.upstreams.chatgpt_web.proof import Scheme, requirements_token, solve
-from core.upstreams.chatgpt_web.session import Session
 from core.wire.chatgpt_web.errors import UPSTREAM
 from core.wire.chatgpt_web.types import Check, ProofOfWork, Requirements
 

@@ -1,16 +1,17 @@
 """What the service keeps of a turn: found again, read again, removed (chatgpt-web reference, sections 3.1 and 3.7)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from msgspec import Raw, json, structs
 
+from core.chatgpt.session import Session
 from core.contracts import Recalled
 from core.errors import NotFound, UpstreamError
 from core.fold import fold
 from core.request import Turn
-from core.upstreams.chatgpt_web.session import Session
+from core.upstreams.chatgpt_web.images import Pictures
 from core.wire.chatgpt_web import tree
 from core.wire.chatgpt_web.stream import TurnDecoder
 
@@ -27,7 +28,11 @@ async def recall(session: Session, turn: Turn) -> Recalled:
     """Return a kept turn's question and answer. Raises `NotFound`."""
     branch = await _branch(session, turn)
     decoder = TurnDecoder(account=turn.account, kept=turn.kept)
-    events = [*decoder.take_tree(branch), *decoder.close()]
+    events = decoder.take_tree(branch)
+    async with aclosing(Pictures(session, decoder).finished()) as batches:
+        async for batch in batches:
+            events += batch
+    events += decoder.close()
     return Recalled(tree.question_texts(branch), fold(events))
 
 

@@ -22,6 +22,12 @@ from core.errors import (
 
 UPSTREAM = "chatgpt_web"
 
+POLICY_VIOLATION = "content_policy_violation"
+"""The code of what the service will not draw or say; in a stream it may have another ending (section 6)."""
+
+NO_PICTURE = "image_generation_error"
+"""The code of a picture that did not come for no reason of its own (AU-51)."""
+
 _PAGE_MARKS = (b"<html", b"<!doctype", b"_cf_chl_opt", b"Just a moment", b"cf-please-wait", b"challenge-platform")
 _CHALLENGE_MARKS = (b"_cf_chl_opt", b"Just a moment", b"cf-please-wait", b"challenge-platform")
 
@@ -61,6 +67,8 @@ def in_stream_error(message: str, code: str | None = None) -> UpstreamError:
         return ChallengeRequired(message, upstream=UPSTREAM, code=code)
     if code in ("rate_limit_exceeded", "model_cap_exceeded"):
         return RateLimited(message, upstream=UPSTREAM, code=code)
+    if code in (POLICY_VIOLATION, "content_policy_error"):
+        return UpstreamRejected(message, upstream=UPSTREAM, code=POLICY_VIOLATION)
     return UpstreamUnavailable(message, upstream=UPSTREAM, status=502, code=code)
 
 

@@ -16,6 +16,9 @@ from core.wire.chatgpt_web import tree
 from core.wire.chatgpt_web.answer import Answer, Sent
 from core.wire.chatgpt_web.delta import DeltaChannels
 from core.wire.chatgpt_web.errors import UPSTREAM, check_stated, stated_error, unreadable
+from core.wire.chatgpt_web.gallery import Gallery, failure
+from core.wire.chatgpt_web.research import research_error
+from core.wire.chatgpt_web.sandbox import FileLink
 
 Verdict: TypeAlias = Literal["answered", "truncated", "blocked", "handed_off", "silent", "cut"]
 
@@ -35,12 +38,13 @@ class TurnDecoder:
         ignored: Sequence[str] = (),
         account: str | None = None,
         kept: bool = False,
+        link: FileLink | None = None,
     ) -> None:
-        self._answer = Answer(sent, ignored, account, kept)
+        self._answer = Answer(sent, ignored, account, kept, link)
         self._deltas = DeltaChannels(self._answer)
         self._reader = FrameReader()
         self._blocks_seen = 0
-        self._handed_off = False
+        self._handed_off = self._elsewhere = False
         self._blocked = False
         self._failure: UpstreamError | None = None
         self.over = False
@@ -67,18 +71,35 @@ class TurnDecoder:
         """Whether the stream itself said that it failed, or broke its own format: reading on is of no use."""
         return self._failure is not None
 
+    def gallery(self) -> Gallery:
+        """Return the pictures that the turn has made so far."""
+        return self._answer.gallery()
+
+    @property
+    def researches(self) -> bool:
+        """Whether the report of a research is still to come."""
+        return self._answer.research().awaited
+
+    @property
+    def awaits_result(self) -> bool:
+        """Whether something is still being made that comes after the turn's own stream."""
+        return self._answer.gallery().awaited or self.researches
+
     def verdict(self) -> Verdict:
         """Say how the turn stands, as far as the bytes so far tell."""
-        answer = self._answer
+        answer, pictures, awaited = self._answer, self._answer.gallery(), self.awaits_result
+        # An asynchronous turn may give its picture in its own stream all the same: then nothing is elsewhere.
+        handed_off = self._handed_off or awaited or (self._elsewhere and not pictures.finished)
         if self._blocked:
             return "blocked"
         if answer.awaits_rest:
             return "truncated"
-        if answer.ends_turn or (answer.has_text and self.over and not self._handed_off):
+        has_answer = answer.has_text or bool(pictures.finished or pictures.charts)
+        if not awaited and (answer.ends_turn or (has_answer and self.over and not handed_off)):
             return "truncated" if answer.finish_reason()[0] == "length" else "answered"
         if not self.over:
             return "cut"
-        return "handed_off" if self._handed_off else "silent"
+        return "handed_off" if handed_off else "silent"
 
     # Bytes in.
 
@@ -96,17 +117,23 @@ class TurnDecoder:
         return self._returned(out)
 
     def feed_tree(self, data: bytes) -> list[Event]:
-        """Take a stored conversation as it came; see `take_tree`."""
-        return self.take_tree(_decode(data))
+        """Take the stored conversation of the turn under way as it came; see `take_tree`."""
+        stored = _decode(data)
+        return self._take_stored((*tree.answer(stored), *tree.beside_answer(stored)))
 
     def take_tree(self, stored: Any) -> list[Event]:
         """Take a stored conversation (section 3.7); `over` tells whether its answer is whole."""
-        out: list[Event] = []
-        for message in tree.answer(stored):
-            self._take_message({"message": message}, out)
-        self.over = self._answer.ends_turn
-        self._handed_off = self._handed_off and not self.over
-        return out
+        if isinstance(stored, dict) and isinstance(conversation := stored.get("conversation_id"), str):
+            self._answer.conversation_id = conversation
+        return self._take_stored(tree.answer(stored))
+
+    def take_tasks(self, data: bytes) -> list[Event]:
+        """Take the account's tasks (section 6): one of this conversation that failed says why there is no picture.
+
+        Raises `UpstreamUnavailable` when it does not say why.
+        """
+        said = failure(_decode(data), self.conversation_id)
+        return [] if said is None else self._take_stored((said,))
 
     def end_of_stream(self) -> list[Event]:
         """Take what the stream held back at its end. The turn may still go on in another stream."""
@@ -118,12 +145,14 @@ class TurnDecoder:
             pass
         except UpstreamError as error:
             self._failure, self.over = error, True
+        else:
+            self._settle_research(out)
         return self._returned(out)
 
     def reconnect(self) -> None:
         """Prepare for the rest of the same stream, from `events_seen` on."""
         self._reader = FrameReader()
-        self.over = self._handed_off = False
+        self.over = self._handed_off = self._elsewhere = False
 
     def go_on(self) -> None:
         """Prepare for the stream of a `continue` turn, whose text belongs to the block that is open."""
@@ -131,6 +160,17 @@ class TurnDecoder:
         self._deltas = DeltaChannels(self._answer)
         self._answer.go_on()
         self._blocks_seen = 0
+
+    def open_picture(self) -> tuple[int, list[Event]]:
+        """Begin the block of a picture; return its index and the events up to its start. The caller ends it."""
+        out: list[Event] = []
+        return self._answer.open_picture(out), out
+
+    def remark(self, text: str) -> list[Event]:
+        """Return a block of reasoning in which the gateway says something of its own."""
+        out: list[Event] = []
+        self._answer.remark(text, out)
+        return out
 
     def close(self) -> list[Event]:
         """Return the end of the answer. Raises `UpstreamUnavailable` when there is none to end."""
@@ -143,6 +183,10 @@ class TurnDecoder:
         return out
 
     def _missing_answer(self, verdict: Verdict) -> str:
+        if self.gallery().awaited:
+            return "the upstream did not finish the picture while it was waited for"
+        if self.researches:
+            return "the upstream did not finish its research while it was waited for"
         if verdict == "cut":
             return "the upstream cut its stream off before the answer was whole"
         if verdict == "handed_off":
@@ -201,13 +245,36 @@ class TurnDecoder:
             self.over = True
         elif kind == "resume_conversation_token" and isinstance(block.get("token"), str):
             self.resume_token = block["token"]
-        elif kind in ("stream_handoff", "conversation_async_status"):
+        elif kind == "stream_handoff":
             self._handed_off = True
+        elif kind == "conversation_async_status":
+            self._elsewhere = True
         elif kind == "server_ste_metadata" and isinstance(metadata := block.get("metadata"), dict):
             elsewhere = metadata.get("resume_with_websockets") or metadata.get("streaming_async_status")
-            self._handed_off = self._handed_off or (bool(elsewhere) and not self._answer.has_text)
+            self._elsewhere = self._elsewhere or (bool(elsewhere) and not self._answer.has_text)
         elif kind == "moderation":
             self._moderate(block)
+
+    def _take_stored(self, messages: Iterable[Any]) -> list[Event]:
+        out: list[Event] = []
+        for message in messages:
+            self._take_message({"message": message}, out)
+        self._settle_research(out)
+        answer, pictures = self._answer, self.gallery()
+        is_whole = answer.ends_turn or (bool(pictures.finished) and not answer.is_being_written)
+        self.over = is_whole and not self.awaits_result
+        self._handed_off, self._elsewhere = self._handed_off and not self.over, self._elsewhere and not self.over
+        return self._returned(out)
+
+    def _settle_research(self, out: list[Event]) -> None:
+        """Show the report of a research if there is one; of one that goes on, say only that the answer has begun."""
+        found = self._answer.research()
+        if found.failure is not None:
+            self._failure, self.over = research_error(found.failure), True
+        elif found.report is not None:
+            self._answer.show_report(found.report, out)
+        elif found.awaited:
+            self._answer.begin(out)
 
     def _take_message(self, document: dict[str, Any], out: list[Event]) -> None:
         self._deltas.look_again()

@@ -18,6 +18,20 @@ def answer(tree: Any) -> list[Node]:
     return messages[::-1]
 
 
+def beside_answer(tree: Any) -> list[Node]:
+    """Return the tools' messages below the newest question that are not on the current branch.
+
+    A picture that is made after its turn may come to stand there (section 6: it is looked for in the whole mapping).
+    """
+    on_branch: set[str] = set()
+    for node_id, node in _nodes_upwards(tree, tree.get("current_node") if isinstance(tree, dict) else None):
+        if _role(node.get("message")) == "user":
+            below = _below(_mapping(tree), node_id)
+            return [message for name, message in below if name not in on_branch and _role(message) == "tool"]
+        on_branch.add(node_id)
+    return []
+
+
 def question_texts(tree: Any) -> tuple[str, ...]:
     """Return the texts of the user's messages that the newest answer on the current branch answers, oldest first."""
     texts: list[str] = []
@@ -55,6 +69,13 @@ def _following(mapping: Node, node_id: str) -> str | None:
 
 def _upwards(tree: Any, node_id: Any) -> Iterator[Node]:
     """Yield the messages from a node to the root."""
+    for _, node in _nodes_upwards(tree, node_id):
+        if isinstance(message := node.get("message"), dict):
+            yield message
+
+
+def _nodes_upwards(tree: Any, node_id: Any) -> Iterator[tuple[str, Node]]:
+    """Yield the nodes, with their ids, from a node to the root."""
     mapping = _mapping(tree)
     seen: set[str] = set()
     while isinstance(node_id, str) and node_id not in seen:
@@ -62,9 +83,24 @@ def _upwards(tree: Any, node_id: Any) -> Iterator[Node]:
         node = mapping.get(node_id)
         if not isinstance(node, dict):
             return
-        if isinstance(message := node.get("message"), dict):
-            yield message
+        yield node_id, node
         node_id = node.get("parent")
+
+
+def _below(mapping: Node, node_id: str) -> Iterator[tuple[str, Node]]:
+    """Yield the messages under a node, with the ids of their nodes, level by level."""
+    names = [node_id]
+    seen = set(names)
+    for name in names:
+        node = mapping.get(name)
+        if not isinstance(node, dict):
+            continue
+        if name != node_id and isinstance(message := node.get("message"), dict):
+            yield name, message
+        children = node.get("children")
+        new = [child for child in children if isinstance(child, str)] if isinstance(children, list) else []
+        names += (child for child in dict.fromkeys(new) if child not in seen)
+        seen.update(new)
 
 
 def _mapping(tree: Any) -> Node:
@@ -72,5 +108,5 @@ def _mapping(tree: Any) -> Node:
     return mapping if isinstance(mapping, dict) else {}
 
 
-def _role(message: Node) -> Any:
-    return at(message, "/author/role")
+def _role(message: Any) -> Any:
+    return at({"message": message}, "/message/author/role")

@@ -1,4 +1,4 @@
-"""The bodies a ChatGPT Web client sends, in the service's spelling (chatgpt-web reference, sections 2, 3.2 and 3.3)."""
+"""The bodies a ChatGPT Web client sends, in the service's spelling (chatgpt-web reference, sections 2 to 5)."""
 
 from typing import Literal
 
@@ -10,15 +10,49 @@ class Author(Struct, frozen=True, omit_defaults=True):
     name: str | None = None
 
 
+class ImagePointer(Struct, frozen=True, omit_defaults=True):
+    """A part that shows a picture which has been uploaded (section 5.4)."""
+
+    content_type: str
+    asset_pointer: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+
+
+class Attachment(Struct, frozen=True, omit_defaults=True):
+    """A file that goes with a message (section 5.4)."""
+
+    id: str
+    name: str
+    size: int
+    mime_type: str
+    source: str
+    is_big_paste: bool
+    width: int | None = None
+    height: int | None = None
+
+
 class Content(Struct, frozen=True):
     content_type: str
-    parts: tuple[str, ...]
+    parts: tuple[str | ImagePointer, ...]
 
 
-class Message(Struct, frozen=True):
+class Metadata(Struct, frozen=True, omit_defaults=True):
+    attachments: tuple[Attachment, ...] = ()
+    system_hints: tuple[str, ...] = ()
+    selected_sources: tuple[str, ...] | None = None
+    caterpillar_selected_sources: tuple[str, ...] | None = None
+    selected_mcp_sources: tuple[str, ...] | None = None
+    deep_research_version: str | None = None
+    venus_model_variant: str | None = None
+
+
+class Message(Struct, frozen=True, omit_defaults=True):
     id: str
     author: Author
     content: Content
+    metadata: Metadata | None = None
 
 
 class ConversationMode(Struct, frozen=True):
@@ -46,6 +80,7 @@ class Prepare(Struct, frozen=True, omit_defaults=True, kw_only=True):
     conversation_id: str | None = None
     thinking_effort: str | None = None
     partial_query: PartialQuery | None = None
+    attachment_mime_types: tuple[str, ...] = ()
 
 
 class TurnBody(Struct, frozen=True, omit_defaults=True, kw_only=True):

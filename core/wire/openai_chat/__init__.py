@@ -26,5 +26,8 @@ class OpenAIChat:
     def render_error(self, error: GatewayError) -> bytes:
         return render_error(error)
 
+    def fail_relayed(self, exchange: Exchange, error: GatewayError, begun: bytes = b"") -> bytes:
+        return stream.ChatEncoder(exchange).fail(error)
+
 
 OPENAI_CHAT = OpenAIChat()

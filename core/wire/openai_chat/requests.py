@@ -1,12 +1,13 @@
 """A Chat Completions request body to the canonical request. Every refusal names its field, as messages[0].content."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import Raw, json
 
-from core.errors import InvalidRequest, Unsupported
+from core.errors import InvalidRequest
 from core.json_body import ITEMS, STRING, clean, decode, given, known, missing, read_top, required
-from core.openai_words import EFFORTS, OUTPUT_KINDS, TOOL_CHOICES
+from core.openai_words import EFFORTS, OUTPUT_KINDS, TOOL_CHOICES, read_stops
 from core.request import (
     Audio,
     ChatRequest,
@@ -30,9 +31,6 @@ from core.wire.openai_chat import types
 
 LEGACY = "functions"
 """In `echo`: the tools came as `functions`, the form before `tools`."""
-
-MAX_STOPS, MAX_STOP_CHARS = 16, 500
-"""Each is looked for in every delta. OpenAI allows four; other vendors allow more."""
 
 DEFAULT_MODEL = "auto"
 """What a request without a model asks for (C2-9)."""
@@ -61,17 +59,17 @@ _CUSTOM = json.Decoder(types.CustomTool)
 _CHOICE = json.Decoder(types.ChoiceObject)
 _ALLOWED = json.Decoder(types.AllowedChoice)
 _FORMAT = json.Decoder(types.ResponseFormat)
+_FIELDS = json.Decoder(dict[str, Raw])
 
 
 def parse_request(body: bytes, content_type: str) -> ChatRequest:
-    """Raise `InvalidRequest` or `Unsupported`, naming the field, when the body is not understood."""
+    """Raise `InvalidRequest`, naming the field, when the body is not understood."""
     top = read_top(body)
     fields = decode(_BODY, body, "")
     if fields.messages is None:
         raise missing("messages")
     if not fields.messages:
         raise InvalidRequest("messages is empty: at least one message is required", param="messages")
-    _refuse_unsupported(fields)
     tools = _tools(fields)
     tools, choice = _allowed(tools, given(fields.tool_choice)) or (tools, _tool_choice(fields))
     legacy = bool(fields.functions) and not fields.tools
@@ -86,24 +84,27 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
         max_output_tokens=fields.max_completion_tokens or fields.max_tokens,
         temperature=fields.temperature,
         top_p=fields.top_p,
-        stop=_stop(fields.stop),
+        stop=read_stops(fields.stop),
         reasoning=_reasoning(fields.reasoning_effort),
         output_format=_output_format(fields.response_format),
         hints=_hints(fields),
+        ignored=_ignored_search(fields.web_search_options),
         store=fields.store,
         continues=_continues(fields),
+        relay_only=tuple(_relay_only(fields)),
         extras={name: value for name, value in top.items() if name not in types.READ_FIELDS and given(value)},
         echo={LEGACY: Raw(b"true")} if legacy else {},
     )
 
 
-def _refuse_unsupported(fields: types.ChatBody) -> None:
+def _relay_only(fields: types.ChatBody) -> Iterator[tuple[str, str]]:
+    """Yield what only an upstream that speaks this format itself may be able to do."""
     if fields.n is not None and fields.n > 1:
-        raise Unsupported(f"n is {fields.n}: this gateway gives one choice for each request", param="n")
+        yield "n", f"n is {fields.n}: this gateway gives one choice for each request"
     if fields.logprobs:
-        raise Unsupported("logprobs: no log probabilities are available here", param="logprobs")
+        yield "logprobs", "logprobs: no log probabilities are available here"
     if fields.modalities and "audio" in fields.modalities:
-        raise Unsupported("modalities: only text answers are available here", param="modalities")
+        yield "modalities", "modalities: only text answers are available here"
 
 
 # Messages.
@@ -152,7 +153,7 @@ def _message(wire: types.ChatMessage, path: str, last_function_call: str) -> Mes
             parts.append(Text(clean(wire.refusal, f"{path}.refusal")))
         parts += _calls(wire, path)
     else:
-        parts += content
+        parts += content + _attachments(wire, path)
     if not parts and role != "assistant" and given(wire.content) is None:
         raise missing(f"{path}.content")
     return Message(role, tuple(parts), wire.name)
@@ -242,31 +243,57 @@ def _part(item: Raw, path: str) -> Part:
         return Text(clean(required(part.refusal, f"{path}.refusal"), f"{path}.refusal"))
     if part.type == "input_audio":
         audio = required(part.input_audio, f"{path}.input_audio")
-        return Audio(audio.data, audio.format)
+        return Audio(audio.data, audio.format, f"{path}.input_audio.data")
     known = ", ".join((*_TEXT_TYPES, *_IMAGE_TYPES, *_FILE_TYPES, "input_audio", "refusal"))
     raise InvalidRequest(f"{path}.type is {part.type!r}, which is not among: {known}", param=f"{path}.type")
 
 
 def _image(part: types.ContentPart, path: str) -> Image:
+    """Read a picture in any of the spellings in use (AU-21, OM-11; seed-behaviour A5)."""
+    detail = part.detail
     if part.file_id:
-        return Image(file_id=part.file_id, detail=part.detail)
-    if isinstance(part.image_url, str):
-        return Image(url=part.image_url, detail=part.detail)
-    image = required(part.image_url, f"{path}.image_url")
-    return Image(url=image.url, detail=image.detail or part.detail)
+        return Image(file_id=part.file_id, detail=detail, where=f"{path}.file_id")
+    if isinstance(part.image_url, types.ImageUrl):
+        return Image(part.image_url.url, detail=part.image_url.detail or detail, where=f"{path}.image_url.url")
+    if part.source is not None:
+        return _image_source(part.source, detail, f"{path}.source")
+    spellings = {name: getattr(part, name) for name in ("image_url", "url", "base64", "b64_json")}
+    for name, value in spellings.items():
+        if value:
+            return Image(value, detail=detail, where=f"{path}.{name}")
+    raise missing(f"{path}.image_url")
+
+
+def _image_source(source: types.ImageSource, detail: str | None, path: str) -> Image:
+    name = "data" if source.data else "url"
+    value = required(source.data or source.url, f"{path}.{name}")
+    if source.data and source.media_type:
+        value = f"data:{source.media_type};base64,{source.data}"
+    return Image(value, detail=detail, where=f"{path}.{name}")
 
 
 def _file(part: types.ContentPart, path: str) -> File:
-    inner = part.file or types.FileObject()
-    file = File(
-        file_id=inner.file_id or part.file_id,
-        url=part.file_url,
-        data=inner.file_data or part.file_data,
-        filename=inner.filename or part.filename,
-    )
-    if not (file.file_id or file.url or file.data):
-        raise InvalidRequest(f"{path} names no file: file_id, file_data or file_url is required", param=path)
-    return file
+    """Read a document, whose fields may stand in `file` or in the part itself."""
+    holder, place = (part.file, f"{path}.file") if part.file else (part, path)
+    name = holder.filename or part.filename
+    if holder.file_id:
+        return File(file_id=holder.file_id, filename=name, where=f"{place}.file_id")
+    if holder.file_data:
+        return File(data=holder.file_data, filename=name, where=f"{place}.file_data")
+    if holder.file_url:
+        return File(url=holder.file_url, filename=name, where=f"{place}.file_url")
+    if part.file_url:
+        return File(url=part.file_url, filename=name, where=f"{path}.file_url")
+    raise InvalidRequest(f"{path} names no file: file_id, file_data or file_url is required", param=path)
+
+
+def _attachments(wire: types.ChatMessage, path: str) -> list[Part]:
+    """Return the files that stand beside the content of a message (AU-21)."""
+    files: list[Part] = []
+    for position, item in enumerate(wire.attachments or ()):
+        where = f"{path}.attachments[{position}].file_id"
+        files.append(File(file_id=required(item.file_id or item.id, where), where=where))
+    return files
 
 
 # Tools and the rest.
@@ -285,9 +312,10 @@ def _tool(item: Raw, path: str) -> Tool:
         return _function_tool(required(given(definition.function), f"{path}.function"), f"{path}.function")
     if definition.type == "custom":
         custom = decode(_CUSTOM, required(given(definition.custom), f"{path}.custom"), f"{path}.custom")
-        grammar = given(custom.format.grammar) if custom.format else None
-        text = bytes(grammar).decode() if grammar is not None else None
-        return Tool(_named(custom.name, f"{path}.custom.name"), "custom", custom.description, grammar=text)
+        grammar = (custom.format and custom.format.grammar) or types.Grammar()
+        syntax = grammar.syntax if grammar.syntax != "lark" else None
+        name = _named(custom.name, f"{path}.custom.name")
+        return Tool(name, "custom", custom.description, grammar=grammar.definition, syntax=syntax)
     raise InvalidRequest(
         f"{path}.type is {definition.type!r}: only function and custom tools can be used here", param=f"{path}.type"
     )
@@ -332,15 +360,6 @@ def _tool_choice(fields: types.ChatBody) -> ToolChoice:
     return known(TOOL_CHOICES, decode(STRING, value, path), path)
 
 
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
-    if isinstance(stop, str):
-        stop = [stop]
-    if stop and (len(stop) > MAX_STOPS or max(map(len, stop)) > MAX_STOP_CHARS):
-        message = f"stop may name {MAX_STOPS} sequences of at most {MAX_STOP_CHARS} characters each"
-        raise InvalidRequest(message, param="stop")
-    return tuple(clean(sequence, f"stop[{position}]") for position, sequence in enumerate(stop or ()) if sequence)
-
-
 def _reasoning(effort: str | None) -> ReasoningOptions | None:
     if effort is None:
         return None
@@ -365,6 +384,14 @@ def _hints(fields: types.ChatBody) -> Hints:
         image_generation=bool(fields.function_image_gen),
         code_interpreter=bool(fields.function_code_interpreter),
     )
+
+
+def _ignored_search(options: Raw) -> tuple[str, ...]:
+    """Name the options of a search: that there is one is all that can be asked for here."""
+    if given(options) is None:
+        return ()
+    named = decode(_FIELDS, options, "web_search_options")
+    return tuple(f"web_search_options.{name}" for name, value in named.items() if given(value) is not None)
 
 
 def _continues(fields: types.ChatBody) -> Turn | None:

@@ -4,7 +4,7 @@ A text chunk is written as fixed bytes around the one string that changes. Field
 what the strictest clients need (a role first, one finish chunk, the usage chunk with no choices, [DONE]).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -16,7 +16,7 @@ from core.events import (
     Citation,
     Event,
     Finish,
-    FinishReason,
+    ImageEnd,
     ReasoningDelta,
     ReasoningStart,
     Start,
@@ -25,24 +25,16 @@ from core.events import (
     TextStart,
     ToolCallDelta,
     ToolCallStart,
-    Usage,
 )
-from core.fold import FoldedText, Response
-from core.openai_words import render_error
+from core.fold import FoldedImage, FoldedText, Response
+from core.openai_words import FINISH_REASONS, render_error, usage_object
 from core.request import Reasoning, ToolCall, Turn
 from core.sse import COMMENT_FRAME, DONE_FRAME
+from core.wire.openai_chat.pictures import picture_object, picture_text
 from core.wire.openai_chat.requests import LEGACY
 
 BLOCK_SEPARATOR = "\n\n"
 """What stands between two text blocks in the one `content` that Chat Completions has for them."""
-
-_FINISH_REASONS: dict[FinishReason, str] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "content_filter": "content_filter",
-    "other": "stop",
-}
 
 _write = json.encode
 
@@ -64,6 +56,7 @@ class ChatEncoder:
         self._chars = self._block_start = 0
         self._annotations: list[dict[str, Any]] = []
         self._calls: dict[int, tuple[int, str]] = {}
+        self._pictures = 0
         self._legacy = is_legacy(exchange)
         self._begun: Start | None = None
 
@@ -106,6 +99,8 @@ class ChatEncoder:
                 frames.append(self._delta({"reasoning_content": text}))
             case ToolCallStart() | ToolCallDelta():
                 frames.append(self._delta(self._call(event)))
+            case ImageEnd():
+                frames.append(self._delta(self._picture(event)))
             case Finish():
                 frames += self._finish(event)
             case _:
@@ -122,6 +117,18 @@ class ChatEncoder:
         position, kind = self._calls[event.index]
         name, field = ("custom", "input") if kind == "custom" else ("function", "arguments")
         return {"tool_calls": [{"index": position, name: {field: event.arguments}}]}
+
+    def _picture(self, end: ImageEnd) -> dict[str, Any]:
+        picture = FoldedImage(end.media_type, end.data, end.revised_prompt, end.file)
+        shown = {"images": [picture_object(self._exchange, picture, self._pictures)]}
+        self._pictures += 1
+        text = picture_text(self._exchange, picture)
+        if not text:
+            return shown
+        text = f"{BLOCK_SEPARATOR}{text}" if self._has_text else text
+        self._has_text = True
+        self._chars += len(text)
+        return {"content": text, **shown}
 
     def _delta(self, delta: dict[str, Any]) -> bytes:
         return self._head + _write(delta) + self._tail
@@ -145,7 +152,7 @@ class ChatEncoder:
         turn = _turn(self._exchange, finish.turn)
         frames.append(self._frame({**self._shared, "choices": [choice], **turn, **self._usage_field()}))
         if self._include_usage and finish.usage is not None:
-            frames.append(self._frame({**self._shared, "choices": [], "usage": _usage(finish.usage)}))
+            frames.append(self._frame({**self._shared, "choices": [], "usage": usage_object(finish.usage)}))
         return [*frames, DONE_FRAME]
 
     def _usage_field(self) -> dict[str, None]:
@@ -158,7 +165,8 @@ class ChatEncoder:
 
 def render_response(exchange: Exchange, response: Response) -> bytes:
     """Return the `chat.completion` object of a whole answer: text and calls share one choice (OM-9)."""
-    texts = [part for part in response.parts if isinstance(part, FoldedText)]
+    texts = list(_texts(exchange, response))
+    pictures = [part for part in response.parts if isinstance(part, FoldedImage)]
     calls = [part for part in response.parts if isinstance(part, ToolCall)]
     reasoning = BLOCK_SEPARATOR.join(part.text for part in response.parts if isinstance(part, Reasoning))
     message: dict[str, Any] = {
@@ -168,6 +176,8 @@ def render_response(exchange: Exchange, response: Response) -> bytes:
     }
     if reasoning:
         message["reasoning_content"] = reasoning
+    if pictures:
+        message["images"] = [picture_object(exchange, picture, index) for index, picture in enumerate(pictures)]
     if annotations := _shifted_annotations(texts):
         message["annotations"] = annotations
     if calls and is_legacy(exchange):
@@ -177,10 +187,19 @@ def render_response(exchange: Exchange, response: Response) -> bytes:
     finish = response.finish
     reason = finish_reason(exchange, finish)
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    usage = {"usage": _usage(finish.usage)} if finish.usage else {}
+    usage = {"usage": usage_object(finish.usage)} if finish.usage else {}
     turn = _turn(exchange, response.turn)
     body = {**_identity(exchange), "object": "chat.completion", "choices": [choice], **usage, **turn}
     return _write(body)
+
+
+def _texts(exchange: Exchange, response: Response) -> Iterator[FoldedText]:
+    """Yield the blocks of the content, in order: texts, and the links of pictures."""
+    for part in response.parts:
+        if isinstance(part, FoldedText):
+            yield part
+        elif isinstance(part, FoldedImage) and (text := picture_text(exchange, part)):
+            yield FoldedText(text)
 
 
 def is_legacy(exchange: Exchange) -> bool:
@@ -191,7 +210,7 @@ def is_legacy(exchange: Exchange) -> bool:
 def finish_reason(exchange: Exchange, finish: Finish) -> str:
     if finish.reason == "tool_calls" and is_legacy(exchange):
         return "function_call"
-    return _FINISH_REASONS[finish.reason]
+    return FINISH_REASONS[finish.reason]
 
 
 def _identity(exchange: Exchange) -> dict[str, Any]:
@@ -243,19 +262,3 @@ def _shifted_annotations(texts: Sequence[FoldedText]) -> list[dict[str, Any]]:
         annotations += [_annotation(citation, offset) for citation in part.citations]
         offset += len(part.text) + len(BLOCK_SEPARATOR)
     return annotations
-
-
-def _usage(usage: Usage) -> dict[str, Any]:
-    """Counts as reported, or marked `estimated`; what nobody counted is left out."""
-    body: dict[str, Any] = {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
-    if usage.cached_input_tokens is not None:
-        body["prompt_tokens_details"] = {"cached_tokens": usage.cached_input_tokens}
-    if usage.reasoning_tokens is not None:
-        body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
-    if usage.estimated:
-        body["estimated"] = True
-    return body

@@ -64,9 +64,14 @@ class ToolDefinition(Struct, frozen=True):
     custom: Raw = NULL
 
 
+class Grammar(Struct, frozen=True):
+    syntax: str | None = None
+    definition: str | None = None
+
+
 class CustomFormat(Struct, frozen=True):
     type: str = "text"
-    grammar: Raw = NULL
+    grammar: Grammar | None = None
 
 
 class CustomTool(Struct, frozen=True):
@@ -112,6 +117,11 @@ class MessageToolCall(Struct, frozen=True):
     custom: CalledCustom | None = None
 
 
+class Attachment(Struct, frozen=True):
+    file_id: str | None = None
+    id: str | None = None
+
+
 class ChatMessage(Struct, frozen=True):
     role: str
     content: Raw = NULL
@@ -121,6 +131,7 @@ class ChatMessage(Struct, frozen=True):
     tool_call_id: str | None = None
     reasoning_content: str | None = None
     refusal: str | None = None
+    attachments: list[Attachment] | None = None
 
 
 class ImageUrl(Struct, frozen=True):
@@ -128,9 +139,16 @@ class ImageUrl(Struct, frozen=True):
     detail: str | None = None
 
 
+class ImageSource(Struct, frozen=True):
+    data: str | None = None
+    media_type: str | None = None
+    url: str | None = None
+
+
 class FileObject(Struct, frozen=True):
     file_id: str | None = None
     file_data: str | None = None
+    file_url: str | None = None
     filename: str | None = None
 
 
@@ -140,12 +158,16 @@ class InputAudio(Struct, frozen=True):
 
 
 class ContentPart(Struct, frozen=True):
-    """One part of any type: the fields of all types side by side (AU-21)."""
+    """One part of any type: the fields of all types side by side (AU-21; seed-behaviour A5)."""
 
     type: str
     text: str | None = None
     refusal: str | None = None
     image_url: ImageUrl | str | None = None
+    url: str | None = None
+    base64: str | None = None
+    b64_json: str | None = None
+    source: ImageSource | None = None
     detail: str | None = None
     file: FileObject | None = None
     file_id: str | None = None

@@ -29,6 +29,9 @@ class OpenAIResponses:
     def render_error(self, error: GatewayError) -> bytes:
         return render_error(error)
 
+    def fail_relayed(self, exchange: Exchange, error: GatewayError, begun: bytes = b"") -> bytes:
+        return stream.failed_frame(exchange, error, begun)
+
 
 class OpenAICompaction(OpenAIResponses):
     """The dialect of `POST /v1/responses/compact`: a Responses request in, a compacted history out."""

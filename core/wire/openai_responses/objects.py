@@ -3,6 +3,7 @@
 Field lists: OpenAI's OpenAPI description and what the strictest clients need (clients reference, sections 0 and 1.4).
 """
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,12 @@ from msgspec import Raw, json
 
 from core.contracts import Exchange
 from core.events import Citation, Finish, Usage
-from core.fold import FoldedText, ResponsePart
-from core.request import Reasoning, ToolCall, Turn
+from core.fold import FoldedImage, FoldedText, ResponsePart
+from core.media import image_size
+from core.openai_words import IMAGE_FORMATS, size_word
+from core.request import Opaque, Reasoning, ToolCall, Turn
 from core.wire.openai_responses.compaction import compaction_item
-from core.wire.openai_responses.requests import COMPACTS
+from core.wire.openai_responses.requests import COMPACTS, WIRE
 
 Object = dict[str, Any]
 
@@ -129,9 +132,13 @@ class Items:
         identity = self._identity("msg", index)
         return {"type": "message", "id": identity, "role": "assistant", "status": status, "content": list(parts)}
 
-    def reasoning(self, index: int, text: str | None) -> Object:
-        summary = [] if text is None else [{"type": "summary_text", "text": text}]
-        return {"type": "reasoning", "id": self._identity("rs", index), "summary": summary}
+    def reasoning(self, index: int, text: str, opaque: Opaque | None = None) -> Object:
+        """Return the item of a reasoning. What this wire's vendor sealed goes with it: the client sends it back."""
+        summary = [{"type": "summary_text", "text": text}] if text else []
+        item = {"type": "reasoning", "id": self._identity("rs", index), "summary": summary}
+        if opaque is None or opaque.wire != WIRE:
+            return item
+        return {**item, "encrypted_content": opaque.data.decode("utf-8", "replace")}
 
     def call(self, index: int, call: ToolCall, status: str) -> Object:
         tool = self._tools.get(call.name)
@@ -143,6 +150,15 @@ class Items:
             return {"type": "custom_tool_call", "id": self._identity("ctc", index), **shared, "input": call.arguments}
         return {"type": "function_call", "id": self._identity("fc", index), **shared, "arguments": call.arguments}
 
+    def picture(self, index: int, picture: FoldedImage | None, status: str = "completed") -> Object:
+        """Return the item of a picture, which is None while it is not there."""
+        item = {"type": "image_generation_call", "id": self._identity("ig", index), "status": status}
+        if picture is None:
+            return item
+        facts = {"revised_prompt": picture.revised_prompt, **picture_facts(picture.media_type, picture.data)}
+        told = {name: value for name, value in facts.items() if value is not None}
+        return {**item, "result": base64.b64encode(picture.data).decode(), **told}
+
     def of_part(self, index: int, part: ResponsePart) -> Object:
         """Return the finished item of a folded block."""
         match part:
@@ -150,15 +166,20 @@ class Items:
                 return self.compaction(index, text)
             case FoldedText(text, citations):
                 return self.message(index, [text_part(text, citations)], "completed")
-            case Reasoning(text):
-                return self.reasoning(index, text)
+            case Reasoning(text, opaque):
+                return self.reasoning(index, text, opaque)
             case ToolCall():
                 return self.call(index, part, "completed")
-            case _:
-                raise NotImplementedError("pictures have no item of their own here")
+            case FoldedImage():
+                return self.picture(index, part)
 
     def _identity(self, prefix: str, index: int) -> str:
         return f"{prefix}_{self._base}{index:02x}"
+
+
+def picture_facts(media_type: str, data: bytes) -> Object:
+    """Return what is true of a picture; what nobody knows is None."""
+    return {"output_format": IMAGE_FORMATS.get(media_type), "size": size_word(image_size(data))}
 
 
 def text_part(text: str, citations: Sequence[Citation] = ()) -> Object:

@@ -10,13 +10,14 @@ from itertools import dropwhile
 from msgspec import Raw, json, structs
 
 from core.errors import InvalidRequest, Unsupported
-from core.json_body import ITEMS, STRING, clean, decode, given, known, missing, read_top, required
+from core.json_body import ITEMS, NULL, STRING, clean, decode, given, known, missing, read_top, required
 from core.openai_words import EFFORTS, OUTPUT_KINDS, TOOL_CHOICES
 from core.request import (
     ChatRequest,
     File,
     Hints,
     Image,
+    ImageOptions,
     Message,
     Opaque,
     OutputFormat,
@@ -32,6 +33,7 @@ from core.request import (
 )
 from core.wire.openai_responses import types
 from core.wire.openai_responses.compaction import asks_for_summary, unpack
+from core.wire.openai_responses.pictures import IMAGE_TOOL, earlier_picture, read_image_tool
 
 WIRE = "openai_responses"
 DEFAULT_MODEL = "auto"
@@ -39,12 +41,14 @@ DEFAULT_MODEL = "auto"
 COMPACTS = "compaction_trigger"
 """In `echo`: the answer is to be a compaction item, not a message (Codex's own provider asks so)."""
 
-KEPT_ITEM = re.compile(r"(?:msg|rs|fc|ctc)_(?P<token>[A-Za-z0-9_-]{60,})[0-9a-f]{2}")
+KEPT_ITEM = re.compile(r"(?:msg|rs|fc|ctc|ig)_(?P<token>[A-Za-z0-9_-]{60,})[0-9a-f]{2}")
 """The id of an item of a kept turn: it holds the token of the response's own id (objects.Items)."""
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "developer", "user": "user", "assistant": "assistant"}
 _TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
-_SEARCH_TOOLS = ("web_search", "web_search_preview", "web_search_2025_08_26", "web_search_preview_2025_03_11")
+SEARCH_TOOLS = ("web_search", "web_search_preview", "web_search_2025_08_26", "web_search_preview_2025_03_11")
+
+CODE_TOOL = "code_interpreter"
 
 _BODY = json.Decoder(types.Body)
 _ITEM = json.Decoder(types.Item)
@@ -53,6 +57,10 @@ _TOOL = json.Decoder(types.ToolDefinition)
 _CHOICE = json.Decoder(types.Choice)
 _REASONING = json.Decoder(types.ReasoningField)
 _TEXT = json.Decoder(types.TextField)
+_FIELDS = json.Decoder(dict[str, Raw])
+
+_LIVE_SEARCH = {"external_web_access": b"true"}
+_OWN_CONTAINER = {"container": b'{"type":"auto"}'}
 
 
 def parse_request(body: bytes, content_type: str) -> ChatRequest:
@@ -67,7 +75,7 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
     text = decode(_TEXT, fields.text, "text") if given(fields.text) else types.TextField()
     if text.verbosity is not None:
         reader.ignored.append("text.verbosity")
-    hints = reader.hints(fields.tool_choice)
+    hints = reader.hints(NULL if choice.mode == "named" else fields.tool_choice)
     request = ChatRequest(
         model=clean(fields.model or DEFAULT_MODEL, "model"),
         messages=tuple(messages),
@@ -82,6 +90,7 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
         reasoning=_reasoning(fields.reasoning),
         output_format=_output_format(text.format),
         hints=hints,
+        image=reader.image if hints.image_generation else None,
         store=fields.store is not False,
         previous=fields.previous_response_id or reader.previous,
         extras={name: value for name, value in top.items() if name not in types.READ_FIELDS and given(value)},
@@ -119,7 +128,12 @@ class _InputReader:
         self.compacts = False
         self.previous: str | None = None
         self._is_whole = is_whole
+        self.image: ImageOptions | None = None
         self._searches: list[str] = []
+        self._search_options: list[str] = []
+        self._codes: list[str] = []
+        self._code_options: list[str] = []
+        self._image_tools: list[str] = []
 
     # Items.
 
@@ -165,6 +179,10 @@ class _InputReader:
                 return [self._result(wire, path, calls)]
             case "reasoning":
                 return [Message("assistant", (_reasoning_part(wire, path),))]
+            case "image_generation_call" if self.previous is not None:
+                return []
+            case "image_generation_call" if shown := earlier_picture(wire, path):
+                return [shown]
             case "additional_tools":
                 self.read_tools(wire.tools or (), f"{path}.tools")
                 return []
@@ -206,19 +224,26 @@ class _InputReader:
 
     def read_tools(self, items: list[Raw] | tuple[()], path: str, namespace: str | None = None) -> None:
         for position, item in enumerate(items):
-            self._tool(decode(_TOOL, item, f"{path}[{position}]"), f"{path}[{position}]", namespace)
+            self._tool(item, f"{path}[{position}]", namespace)
 
-    def _tool(self, tool: types.ToolDefinition, path: str, namespace: str | None) -> None:
+    def _tool(self, item: Raw, path: str, namespace: str | None) -> None:
+        tool = decode(_TOOL, item, path)
         match tool.type:
             case "function" | "custom":
                 self.tools.append(_tool(tool, path, namespace))
             case "namespace":
                 inner = required(tool.name, f"{path}.name")
                 self.read_tools(tool.tools or (), f"{path}.tools", inner)
-            case "image_generation":
-                raise Unsupported(f"{path}: images are not available in this gateway's Responses", param=path)
-            case kind if kind in _SEARCH_TOOLS:
+            case kind if kind == IMAGE_TOOL:
+                self.image, ignored = read_image_tool(item, path)
+                self.ignored += ignored
+                self._image_tools.append(f"{path}:{kind}")
+            case kind if kind in SEARCH_TOOLS:
                 self._searches.append(f"{path}:{kind}")
+                self._search_options += _options(item, path, _LIVE_SEARCH)
+            case kind if kind == CODE_TOOL:
+                self._codes.append(f"{path}:{kind}")
+                self._code_options += _options(item, path, _OWN_CONTAINER)
             case kind:
                 self.ignored.append(f"{path}:{kind}")
 
@@ -229,18 +254,33 @@ class _InputReader:
             return known(TOOL_CHOICES, decode(STRING, value, "tool_choice"), "tool_choice")
         choice = decode(_CHOICE, value, "tool_choice")
         if choice.type in ("function", "custom"):
-            return ToolChoice("named", _qualified(required(choice.name, "tool_choice.name"), choice.namespace))
-        if choice.type not in _SEARCH_TOOLS:
+            return ToolChoice("named", qualified(required(choice.name, "tool_choice.name"), choice.namespace))
+        if choice.type not in (*SEARCH_TOOLS, CODE_TOOL, IMAGE_TOOL):
             self.ignored.append(f"tool_choice:{choice.type}")
         return ToolChoice("auto")
 
     def hints(self, choice: Raw) -> Hints:
-        """An agent's standing offer of web search, among its tools, is no wish to search in every turn."""
-        chosen = any(name.encode() in bytes(choice) for name in _SEARCH_TOOLS)
-        if self._searches and (chosen or not self.tools):
-            return Hints(web_search=True)
-        self.ignored += self._searches
-        return Hints()
+        """An agent's standing offer of search, code or pictures, among its tools, is no wish for them in every turn."""
+        chosen, alone = bytes(choice), not self.tools
+        others = self._searches or self._codes
+        draws = self._wants(self._image_tools, (IMAGE_TOOL,), chosen, alone=alone and not others)
+        searches = self._wants(self._searches, SEARCH_TOOLS, chosen, alone=alone) and not draws
+        computes = self._wants(self._codes, (CODE_TOOL,), chosen, alone=alone) and not draws
+        self.ignored += self._search_options if searches else []
+        self.ignored += self._code_options if computes else []
+        return Hints(web_search=searches, image_generation=draws, code_interpreter=computes)
+
+    def _wants(self, offered: list[str], names: tuple[str, ...], chosen: bytes, *, alone: bool) -> bool:
+        if any(b'"%s"' % name.encode() in chosen for name in names) or (offered and alone and chosen != b'"none"'):
+            return True
+        self.ignored += offered
+        return False
+
+
+def _options(item: Raw, path: str, meant: Mapping[str, bytes]) -> list[str]:
+    """Name the options of a tool, which have no place here, but for those that say what is meant anyway."""
+    named = {name: value for name, value in decode(_FIELDS, item, path).items() if name != "type" and given(value)}
+    return [f"{path}.{name}" for name, value in named.items() if bytes(value).replace(b" ", b"") != meant.get(name)]
 
 
 def _is_assistants(message: Message) -> bool:
@@ -257,10 +297,11 @@ def _call(wire: types.Item, path: str) -> ToolCall:
 
 
 def _name(call: types.Item) -> str:
-    return _qualified(call.name or "", call.namespace)
+    return qualified(call.name or "", call.namespace)
 
 
-def _qualified(name: str, namespace: str | None) -> str:
+def qualified(name: str, namespace: str | None) -> str:
+    """Return a tool's name in the canonical request: names of different namespaces stay apart."""
     return f"{namespace}.{name}" if namespace else name
 
 
@@ -287,25 +328,45 @@ def _part(part: types.Part, path: str) -> Part:
         case "refusal":
             return Text(clean(required(part.refusal, f"{path}.refusal"), f"{path}.refusal"))
         case "input_image":
-            if not part.image_url and not part.file_id:
-                raise missing(f"{path}.image_url")
-            return Image(url=part.image_url, file_id=part.file_id, detail=part.detail)
+            return _image(part, path)
         case "input_file":
-            if not (part.file_id or part.file_data or part.file_url):
-                raise missing(f"{path}.file_id")
-            return File(file_id=part.file_id, url=part.file_url, data=part.file_data, filename=part.filename)
+            return _file(part, path)
+        case "input_audio":
+            raise Unsupported(f"{path}: sound is not understood here, transcribe it first", param=path)
         case other:
             names = ", ".join((*_TEXT_PARTS, "input_image", "input_file", "refusal"))
             raise InvalidRequest(f"{path}.type is {other!r}, which is not among: {names}", param=f"{path}.type")
 
 
+def _image(part: types.Part, path: str) -> Image:
+    """Read a picture; a bare object in `image_url` is Chat Completions' spelling, which some clients keep."""
+    if part.file_id:
+        return Image(file_id=part.file_id, detail=part.detail, where=f"{path}.file_id")
+    if isinstance(part.image_url, types.ImageUrl):
+        return Image(part.image_url.url, detail=part.image_url.detail or part.detail, where=f"{path}.image_url.url")
+    if not part.image_url:
+        raise missing(f"{path}.image_url")
+    return Image(part.image_url, detail=part.detail, where=f"{path}.image_url")
+
+
+def _file(part: types.Part, path: str) -> File:
+    if part.file_id:
+        return File(file_id=part.file_id, filename=part.filename, where=f"{path}.file_id")
+    if part.file_url:
+        return File(url=part.file_url, filename=part.filename, where=f"{path}.file_url")
+    if part.file_data:
+        return File(data=part.file_data, filename=part.filename, where=f"{path}.file_data")
+    raise missing(f"{path}.file_id")
+
+
 def _tool(tool: types.ToolDefinition, path: str, namespace: str | None) -> Tool:
     name = clean(required(tool.name or None, f"{path}.name"), f"{path}.name")
-    qualified = _qualified(name, namespace)
+    whole = qualified(name, namespace)
     if tool.type == "function":
-        return Tool(qualified, "function", tool.description, given(tool.parameters), tool.strict, namespace=namespace)
-    grammar = tool.format.definition if tool.format else None
-    return Tool(qualified, "custom", tool.description, grammar=grammar, namespace=namespace)
+        return Tool(whole, "function", tool.description, given(tool.parameters), tool.strict, namespace=namespace)
+    form = tool.format or types.Grammar()
+    syntax = form.syntax if form.syntax != "lark" else None
+    return Tool(whole, "custom", tool.description, grammar=form.definition, syntax=syntax, namespace=namespace)
 
 
 def _reasoning(value: Raw) -> ReasoningOptions | None:

@@ -4,17 +4,21 @@ Every event has its `type` in name and data, a sequence number, and all ids and 
 of completed, incomplete and failed. Deltas are written as fixed bytes around what changes.
 """
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import json
+from msgspec import Struct, json, structs
 
-from core.contracts import Exchange
-from core.errors import GatewayError, RateLimited
+from core.contracts import Exchange, Relay
+from core.errors import MALFORMED_JSON, GatewayError, RateLimited
 from core.events import (
     Citation,
     Event,
     Finish,
+    ImageDelta,
+    ImageEnd,
+    ImageStart,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
@@ -26,9 +30,10 @@ from core.events import (
     ToolCallEnd,
     ToolCallStart,
 )
-from core.fold import FoldedText, Response
-from core.request import ToolCall, Turn
-from core.sse import COMMENT_FRAME
+from core.fold import FoldedImage, FoldedText, Response
+from core.media import sniff
+from core.request import Opaque, ToolCall, Turn
+from core.sse import COMMENT_FRAME, FrameReader
 from core.wire.openai_responses import objects
 from core.wire.openai_responses.compaction import compaction_item
 from core.wire.openai_responses.objects import Items, Object
@@ -36,6 +41,15 @@ from core.wire.openai_responses.objects import Items, Object
 _write = json.encode
 
 _TERMINAL = {"completed": "response.completed", "incomplete": "response.incomplete"}
+
+LAST_NUMBER = (1 << 31) - 1
+"""The sequence number of an event that follows an unknown number of others."""
+
+
+class _Told(Struct, frozen=True):
+    """An event of a vendor that tells of a response."""
+
+    response: Object
 
 
 class ResponsesEncoder:
@@ -49,6 +63,7 @@ class ResponsesEncoder:
         self._items: list[Object] = []
         self._pieces: list[str] = []
         self._call: ToolCallStart | None = None
+        self._previews = 0
         self._delta_head = b""
 
     def encode(self, events: Sequence[Event]) -> bytes:
@@ -74,10 +89,13 @@ class ResponsesEncoder:
         return b"".join(frames)
 
     def beat(self) -> bytes:
-        """Codex's idle timer counts events only; but before the turn is known upstream, its id cannot be named."""
+        """Codex's idle timer counts events only; but before the turn is known upstream, its id cannot be named.
+
+        Nor can it in a vendor's own stream, whose events have another id.
+        """
         frames: list[bytes] = []
         if not self._response:
-            if self._exchange.request.store:
+            if self._exchange.request.store or _may_be_relayed(self._exchange):
                 return COMMENT_FRAME
             self._create(None, frames)
             return b"".join(frames)
@@ -95,16 +113,19 @@ class ResponsesEncoder:
                 self._end_text(citations, frames)
             case ReasoningStart():
                 self._start_reasoning(frames)
-            case ReasoningDelta(text=text) | ToolCallDelta(arguments=text):
-                self._pieces.append(text)
-                frames += (self._delta_head, _write(text), b',"sequence_number":%d}\n\n' % self._sequence)
-                self._sequence += 1
-            case ReasoningEnd():
-                self._end_reasoning(frames)
+            case ReasoningDelta(text=text):
+                self._begin_summary(frames)
+                self._delta(text, frames)
+            case ToolCallDelta(arguments=text):
+                self._delta(text, frames)
+            case ReasoningEnd(opaque=opaque):
+                self._end_reasoning(opaque, frames)
             case ToolCallStart():
                 self._start_call(event, frames)
             case ToolCallEnd():
                 self._end_call(frames)
+            case ImageStart() | ImageDelta() | ImageEnd():
+                self._picture(event, frames)
             case Finish():
                 self._finish(event, frames)
             case _:
@@ -150,21 +171,31 @@ class ResponsesEncoder:
         frames.append(self._frame("response.content_part.done", {**place, "part": part}))
         self._close(item, frames)
 
+    def _delta(self, text: str, frames: list[bytes]) -> None:
+        self._pieces.append(text)
+        frames += (self._delta_head, _write(text), b',"sequence_number":%d}\n\n' % self._sequence)
+        self._sequence += 1
+
     def _start_reasoning(self, frames: list[bytes]) -> None:
-        item = self._make.reasoning(self._index, None)
-        self._open(item, frames)
-        place = {**self._place(item), "summary_index": 0}
+        self._open(self._make.reasoning(self._index, ""), frames)
+
+    def _begin_summary(self, frames: list[bytes]) -> None:
+        """Open the summary with its first words; reasoning that is only sealed has none."""
+        if self._pieces:
+            return
+        place = {**self._place(self._make.reasoning(self._index, "")), "summary_index": 0}
         part = {"type": "summary_text", "text": ""}
         frames.append(self._frame("response.reasoning_summary_part.added", {**place, "part": part}))
         self._prepare_delta("response.reasoning_summary_text.delta", place)
 
-    def _end_reasoning(self, frames: list[bytes]) -> None:
+    def _end_reasoning(self, opaque: Opaque | None, frames: list[bytes]) -> None:
         text = self._joined()
-        item = self._make.reasoning(self._index, text)
-        place = {**self._place(item), "summary_index": 0}
-        part = {"type": "summary_text", "text": text}
-        frames.append(self._frame("response.reasoning_summary_text.done", {**place, "text": text}))
-        frames.append(self._frame("response.reasoning_summary_part.done", {**place, "part": part}))
+        item = self._make.reasoning(self._index, text, opaque)
+        if self._pieces:
+            place = {**self._place(item), "summary_index": 0}
+            part = {"type": "summary_text", "text": text}
+            frames.append(self._frame("response.reasoning_summary_text.done", {**place, "text": text}))
+            frames.append(self._frame("response.reasoning_summary_part.done", {**place, "part": part}))
         self._close(item, frames)
 
     def _start_call(self, start: ToolCallStart, frames: list[bytes]) -> None:
@@ -183,6 +214,35 @@ class ResponsesEncoder:
         else:
             done = {**place, "name": item["name"], "arguments": item["arguments"]}
             frames.append(self._frame("response.function_call_arguments.done", done))
+        self._close(item, frames)
+
+    def _picture(self, event: ImageStart | ImageDelta | ImageEnd, frames: list[bytes]) -> None:
+        match event:
+            case ImageStart():
+                self._start_picture(frames)
+            case ImageDelta(data=data):
+                self._show_preview(data, frames)
+            case ImageEnd():
+                self._end_picture(event, frames)
+
+    def _start_picture(self, frames: list[bytes]) -> None:
+        item = self._make.picture(self._index, None, "in_progress")
+        self._open(item, frames)
+        self._previews = 0
+        frames.append(self._frame("response.image_generation_call.in_progress", self._place(item)))
+        frames.append(self._frame("response.image_generation_call.generating", self._place(item)))
+
+    def _show_preview(self, data: bytes, frames: list[bytes]) -> None:
+        place = self._place(self._make.picture(self._index, None))
+        facts = objects.picture_facts(sniff(data) or "", data)
+        told = {name: value for name, value in facts.items() if value is not None}
+        shown = {"partial_image_index": self._previews, "partial_image_b64": base64.b64encode(data).decode()}
+        frames.append(self._frame("response.image_generation_call.partial_image", {**place, **shown, **told}))
+        self._previews += 1
+
+    def _end_picture(self, end: ImageEnd, frames: list[bytes]) -> None:
+        item = self._make.picture(self._index, FoldedImage(end.media_type, end.data, end.revised_prompt, end.file))
+        frames.append(self._frame("response.image_generation_call.completed", self._place(item)))
         self._close(item, frames)
 
     # What they share.
@@ -213,6 +273,8 @@ class ResponsesEncoder:
             return []
         if self._call is not None:
             return [self._call_item("incomplete")]
+        if self._opened["type"] == "image_generation_call":
+            return [self._make.picture(self._index, None, "failed")]
         if self._opened["type"] == "message":
             return [self._make.message(self._index, [objects.text_part(self._joined())], "incomplete")]
         return [self._make.reasoning(self._index, self._joined())]
@@ -235,6 +297,38 @@ class ResponsesEncoder:
         data = _write({"type": kind, "sequence_number": self._sequence, **fields})
         self._sequence += 1
         return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def _may_be_relayed(exchange: Exchange) -> bool:
+    """Say whether one of the upstreams may give its own bytes for the client."""
+    targets = (exchange.target, *exchange.fallbacks)
+    upstreams = ((target, target.upstream) for target in targets)
+    return any(
+        isinstance(upstream, Relay) and upstream.relays(structs.replace(exchange, target=target))
+        for target, upstream in upstreams
+    )
+
+
+def failed_frame(exchange: Exchange, error: GatewayError, begun: bytes) -> bytes:
+    """Return the last event of a stream whose earlier ones the upstream wrote; their numbers are not known here.
+
+    It is about the same response as the upstream's first event, for clients insist on that.
+    """
+    response = _created_in(begun) or objects.response_object(exchange, f"resp_{exchange.id}", kept=False)
+    failed = {**response, "status": "failed", "error": {"code": error_code(error), "message": error.message}}
+    data = _write({"type": "response.failed", "sequence_number": LAST_NUMBER, "response": failed})
+    return b"event: response.failed\ndata: " + data + b"\n\n"
+
+
+def _created_in(frames: bytes) -> Object | None:
+    """Return the response that the first of these frames tells of."""
+    for _, data in FrameReader().feed(frames)[:1]:
+        try:
+            response = json.decode(data, type=_Told).response
+        except MALFORMED_JSON:
+            return None
+        return response if isinstance(response.get("id"), str) else None
+    return None
 
 
 def render_response(exchange: Exchange, response: Response) -> bytes:

@@ -71,6 +71,12 @@ class Item(Struct, frozen=True):
     encrypted_content: str | None = None
     tools: list[Raw] | None = None
     status: str | None = None
+    result: str | None = None
+
+
+class ImageUrl(Struct, frozen=True):
+    url: str
+    detail: str | None = None
 
 
 class Part(Struct, frozen=True):
@@ -79,7 +85,7 @@ class Part(Struct, frozen=True):
     type: str
     text: str | None = None
     refusal: str | None = None
-    image_url: str | None = None
+    image_url: ImageUrl | str | None = None
     file_url: str | None = None
     file_id: str | None = None
     file_data: str | None = None
@@ -103,6 +109,25 @@ class ToolDefinition(Struct, frozen=True):
     strict: bool | None = None
     format: Grammar | None = None
     tools: list[Raw] | None = None
+
+
+class ImageMask(Struct, frozen=True):
+    image_url: str | None = None
+    file_id: str | None = None
+
+
+class ImageTool(Struct, frozen=True):
+    """The `image_generation` tool: what it says of the pictures."""
+
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    output_compression: Annotated[int, Meta(ge=0, le=100)] | None = None
+    input_fidelity: str | None = None
+    moderation: str | None = None
+    partial_images: Annotated[int, Meta(ge=0, le=3)] | None = None
+    input_image_mask: ImageMask | None = None
 
 
 class Choice(Struct, frozen=True):

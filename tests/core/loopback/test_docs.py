@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from core.loopback.directives import Call, Directive, SentinelSwitches, find_directive, parse_directive
+from core.loopback.directives import (
+    Call,
+    Directive,
+    PictureSwitches,
+    PythonSwitches,
+    ResearchSwitches,
+    SentinelSwitches,
+    SpeechSwitches,
+    find_directive,
+    parse_directive,
+)
 from core.loopback.world import Rule
 
 PAGE = (Path(__file__).parents[3] / "docs" / "loopback.md").read_text("utf-8")
@@ -17,8 +27,12 @@ EXAMPLES = [line for line in PAGE.splitlines() if line.startswith("loopback: ")]
     [
         (Directive, "## Directives"),
         (SentinelSwitches, "### The sentinel"),
+        (SpeechSwitches, "### Speech and recordings"),
         (Rule, "A rule is"),
         (Call, "## Directives"),
+        (PictureSwitches, "### Pictures"),
+        (PythonSwitches, "### Code and research"),
+        (ResearchSwitches, "A research ends"),
     ],
 )
 def test_every_key_is_told(kind: type[Struct], heading: str) -> None:

@@ -2,25 +2,13 @@
 
 import pytest
 
-from core.upstreams.chatgpt_web.models import FRESH_S, KNOWN_MODELS, RETRY_S, ModelList
+from core.upstreams.chatgpt_web.models import KNOWN_MODELS
 from tests.core.upstreams.chatgpt_web.worlds import Fake, Loopback, Said, told
 
 pytestmark = pytest.mark.anyio
 
 MODELS = "/models"
 LISTED = told({"models": [{"slug": "gpt-9", "title": "GPT 9"}, {"slug": "auto"}, {"slug": "gpt-9"}]})
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def remembering(world: Fake, clock: Clock) -> ModelList:
-    return ModelList(world.upstream._any_session, clock)
 
 
 async def test_the_services_list_begins_with_auto_and_names_each_once() -> None:
@@ -34,15 +22,6 @@ async def test_the_loopback_has_a_list() -> None:
     await world.close()
 
 
-async def test_a_list_is_asked_for_again_when_it_is_no_longer_fresh() -> None:
-    clock, world = Clock(), Fake({MODELS: LISTED})
-    models = remembering(world, clock)
-    for later_s, calls in ((0.0, 1), (FRESH_S - 1, 1), (2.0, 2)):
-        clock.now += later_s
-        await models.names(world.transport)
-        assert len(world.asked(MODELS)) == calls
-
-
 REFUSALS = [
     told({"detail": "no"}, 401),
     told({}, 500),
@@ -53,22 +32,10 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("answer", REFUSALS, ids=lambda answer: f"{answer.status} {answer.body.decode()}")
-async def test_a_failure_gives_the_fixed_list_and_is_remembered_for_a_while(answer: Said) -> None:
-    clock, world = Clock(), Fake({MODELS: [answer, LISTED]})
-    models = remembering(world, clock)
-    assert await models.names(world.transport) == KNOWN_MODELS
-    assert await models.names(world.transport) == KNOWN_MODELS
-    clock.now += RETRY_S
-    assert await models.names(world.transport) == ("auto", "gpt-9")
-
-
-async def test_a_failure_leaves_the_list_that_was_known() -> None:
-    clock, world = Clock(), Fake({MODELS: [LISTED, told({}, 500)]})
-    models = remembering(world, clock)
-    await models.names(world.transport)
-    clock.now += FRESH_S
-    assert await models.names(world.transport) == ("auto", "gpt-9")
-    assert len(world.asked(MODELS)) == 2
+async def test_a_failure_gives_the_fixed_list(answer: Said) -> None:
+    world = Fake({MODELS: [answer, LISTED]})
+    assert await world.upstream.model_names(world.transport) == KNOWN_MODELS
+    assert len(world.asked(MODELS)) == 1
 
 
 async def test_without_an_account_the_fixed_list_is_all_there_is() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from core.errors import Unsupported, UpstreamError
+from core.errors import UpstreamError
 from core.events import Event, Finish, Start, TextDelta, TextEnd, TextStart
 from core.grammar import check
-from core.request import Image, Message, Turn
+from core.request import Turn
 from tests.core.upstreams.chatgpt_web.worlds import (
     ANNOUNCE,
     OLD_TURN,
@@ -144,14 +144,6 @@ async def test_what_was_ignored_is_named_at_the_start() -> None:
     start = (await Fake({TURN: ANSWER}).ask("Hi", temperature=0.5, top_p=1.0))[0]
     assert isinstance(start, Start)
     assert start.ignored == ("temperature", "top_p")
-
-
-async def test_a_picture_is_refused_before_anybody_is_asked() -> None:
-    world = Fake({TURN: ANSWER})
-    with pytest.raises(Unsupported) as caught:
-        await world.ask(Message("user", (Image(url="https://a.example/b.png"),)))
-    assert caught.value.param == "messages[0].content[0]"
-    assert world.heard == []
 
 
 async def test_history_that_is_echoed_is_not_an_answer() -> None:

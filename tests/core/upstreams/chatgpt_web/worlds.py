@@ -71,7 +71,15 @@ class World:
         asked = tuple(said(message) if isinstance(message, str) else message for message in messages)
         request = ChatRequest("auto", asked, **fields)
         target = Target(self.upstream, "auto")
-        return Exchange("a" * 24, 1_790_000_000, OPENAI_CHAT, request, target, principal, forward=forward or {})
+        return Exchange(
+            id="a" * 24,
+            created=1_790_000_000,
+            dialect=OPENAI_CHAT,
+            request=request,
+            target=target,
+            principal=principal,
+            forward=forward or {},
+        )
 
     async def ask(self, *messages: Message | str, **fields: Any) -> list[Event]:
         """Return the whole answer's events; raise what the upstream raises."""
@@ -94,7 +102,8 @@ class World:
 
 class Loopback(World):
     def __init__(self, tokens: str = "loopback-a", **environ: str) -> None:
-        super().__init__(create_loopback(), tokens, **environ)
+        self.app = create_loopback()
+        super().__init__(self.app, tokens, **environ)
         self.web = httpx.AsyncClient(transport=self.service, base_url="loopback://chatgpt")
 
     async def rule(self, **rule: object) -> None:
@@ -166,7 +175,7 @@ class Fake(World):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix("/backend-api").removeprefix("/backend-anon")
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        body = (await receive())["body"]
+        body = await _whole(receive)
         self.heard.append(Heard(scope["method"], path, headers | {":path": scope["path"]}, body))
         answer = self._answers.get(path, Said(status=404))
         if isinstance(answer, list):
@@ -174,3 +183,12 @@ class Fake(World):
         pairs = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
         await send({"type": "http.response.body", "body": answer.body, "more_body": answer.cut})
+
+
+async def _whole(receive: Receive) -> bytes:
+    """Return the body of a call, in however many pieces it comes."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body

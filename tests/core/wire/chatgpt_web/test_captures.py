@@ -106,7 +106,7 @@ def test_a_picture_that_comes_later_is_a_hand_off() -> None:
         [],
         (
             "UpstreamUnavailable",
-            "the upstream went on without this stream, and the rest of the answer could not be fetched",
+            "the upstream did not finish the picture while it was waited for",
         ),
     )
 

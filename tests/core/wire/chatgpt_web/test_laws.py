@@ -14,7 +14,10 @@ from core.errors import UpstreamError
 from core.events import Event
 from core.grammar import Checker, check
 from core.wire.chatgpt_web.answer import Sent
-from core.wire.chatgpt_web.stream import TurnDecoder
+from core.wire.chatgpt_web.gallery import Gallery
+from core.wire.chatgpt_web.stream import TurnDecoder, Verdict
+from tests.core.wire.chatgpt_web.computing import REPORT, charted, code, output, widget
+from tests.core.wire.chatgpt_web.pictures import notice, picture, pointer
 from tests.core.wire.chatgpt_web.streams import (
     COMPLETE,
     DONE,
@@ -79,6 +82,13 @@ MESSAGES = st.builds(
             {"channel": "final"},
             {"channel": "analysis"},
             {"recipient": "python"},
+            {"recipient": "browser"},
+            code("sandbox:/mnt/data/a"),
+            output("4"),
+            charted("file-service://file-d"),
+            widget({"status": "running"}),
+            widget({"status": "completed", "report_message": REPORT}),
+            widget({"status": "failed"}),
             {"weight": 0},
             {"status": "finished_successfully", "end_turn": True},
             {"metadata": {"is_visually_hidden_from_conversation": True}},
@@ -86,6 +96,10 @@ MESSAGES = st.builds(
             role("tool"),
             role("user"),
             content("system_error", text="broken"),
+            picture("sediment://file_a"),
+            picture("sediment://file_b", status="in_progress"),
+            notice(),
+            {"metadata": {"image_gen_title": "T"}, **content("multimodal_text", parts=[pointer("sediment://file_c")])},
         ]
     ),
 ) | st.builds(
@@ -128,6 +142,22 @@ def mutated_captures(draw: st.DrawFn) -> bytes:
 @given(STREAMS | mutated_captures(), st.data())
 def test_chunking_never_matters(stream: bytes, data: st.DataObject) -> None:
     assert outcome(data.draw(pieces(stream))) == outcome([stream])
+
+
+@given(STREAMS | mutated_captures(), st.data())
+def test_chunking_never_matters_for_pictures(stream: bytes, data: st.DataObject) -> None:
+    assert pictures(data.draw(pieces(stream))) == pictures([stream])
+
+
+def pictures(chunks: list[bytes]) -> tuple[Gallery, Verdict | None]:
+    decoder = TurnDecoder()
+    try:
+        for chunk in chunks:
+            decoder.feed(chunk)
+        decoder.end_of_stream()
+    except UpstreamError:
+        return decoder.gallery(), None
+    return decoder.gallery(), decoder.verdict()
 
 
 @given(st.binary() | STREAMS | mutated_captures())
@@ -176,6 +206,17 @@ def hostile_messages() -> list[object]:
             found.append({**base, key: wrong})
             if isinstance(value, dict):
                 found += [{**base, key: {**value, inner: wrong}} for inner in value]
+    return found + hostile_pictures()
+
+
+def hostile_pictures() -> list[object]:
+    """The same for a message that shows a picture, down to the parts of its pointer."""
+    shown = pointer("sediment://file_a", metadata={"dalle": {"prompt": "p"}})
+    found: list[object] = [picture() | {key: wrong} for key in picture() for wrong in HOSTILE]
+    for wrong in HOSTILE:
+        found += [picture(metadata={"image_gen_task_id": wrong, "image_gen_title": wrong})]
+        parts = [wrong, *({**shown, key: wrong} for key in shown), {**shown, "metadata": {"dalle": wrong}}]
+        found += [picture(**content("multimodal_text", parts=[part])) for part in parts]
     return found
 
 
@@ -301,6 +342,10 @@ def messages(size: int) -> list[bytes]:
     return [*(add(whole("x", f"m{number}"), number) for number in range(size // 300)), DONE]
 
 
+def many_pictures(size: int) -> list[bytes]:
+    return [*(add(picture("sediment://a", identity=f"p{number}"), number) for number in range(size // 400)), DONE]
+
+
 def replayed_deltas(size: int) -> list[bytes]:
     half = [add(message("")), append("b"), *([delta("word ")] * (size // 100))]
     return [*half, *half, finish("."), DONE]
@@ -318,6 +363,7 @@ LOADS = [
     appends_in_patches,
     unclosed_markers,
     messages,
+    many_pictures,
     replayed_deltas,
     many_comments,
 ]

@@ -262,7 +262,8 @@ RULES = [
     ),
     Case("a hidden message is not shown", [add(message("lost", **HIDDEN)), append("lost")]),
     Case("a message without weight is not shown", [add(message("lost", weight=0.0)), append("lost")]),
-    Case("a message to a tool is not shown", [add(message("lost", recipient="python")), append("lost")]),
+    Case("a message to a tool is not shown", [add(message("lost", recipient="browser")), append("lost")]),
+    Case("a mark that never came to its end", [add(message("【7"))], "【7"),
     Case("a message of a tool is not shown", [add(message("lost", **role("tool")))]),
     Case("a message of the user is not shown", [add(message("lost", **role("user")))]),
     Case("a message of the system is not shown", [add(message("lost", **role("system")))]),
@@ -846,6 +847,8 @@ ODD_TREES = [
     b'{"mapping":{"x":{"parent":"x"}},"current_node":"x"}',
     b'{"mapping":{"x":7},"current_node":"x"}',
     b'{"mapping":{"x":{"message":7,"parent":["x"]}},"current_node":"x"}',
+    b'{"mapping":{"x":{"message":{"author":{"role":"user"}},"children":["x","y",["z"]]},"y":7},"current_node":"x"}',
+    b'{"mapping":{"x":{"message":{"author":{"role":"user"}},"children":7}},"current_node":"x"}',
 ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, Struct
 
-from core.errors import ClientError, InvalidRequest, Unsupported
+from core.errors import ClientError, InvalidRequest
 from core.request import (
     Audio,
     ChatRequest,
@@ -91,6 +91,17 @@ FIELDS = [
     Case("an empty stop is none", {"stop": ["", "a"]}, {"stop": ("a",)}),
     Case("n of one is nothing special", {"n": 1}, {"extras": {}}),
     Case(
+        "what only a relaying upstream can do is named with the reason",
+        {"n": 2, "logprobs": True, "modalities": ["text", "audio"]},
+        {
+            "relay_only": (
+                ("n", "n is 2: this gateway gives one choice for each request"),
+                ("logprobs", "logprobs: no log probabilities are available here"),
+                ("modalities", "modalities: only text answers are available here"),
+            )
+        },
+    ),
+    Case(
         "unknown fields travel verbatim",
         {
             "seed": 7,
@@ -137,6 +148,14 @@ FIELDS = [
     ),
     Case("web search by options", {"web_search_options": {}}, {"hints": Hints(web_search=True), "extras": {}}),
     Case(
+        "options of a web search are named",
+        {"web_search_options": {"search_context_size": "low", "user_location": {"type": "approximate"}, "new": None}},
+        {
+            "hints": Hints(web_search=True),
+            "ignored": ("web_search_options.search_context_size", "web_search_options.user_location"),
+        },
+    ),
+    Case(
         "the seeds' switches",
         {"function_web_search": True, "function_image_gen": True, "function_code_interpreter": True},
         {"hints": Hints(web_search=True, image_generation=True, code_interpreter=True)},
@@ -161,11 +180,14 @@ FIELDS = [
             "tools": [
                 {
                     "type": "custom",
-                    "custom": {"name": "sql", "format": {"type": "grammar", "grammar": {"syntax": "lark"}}},
+                    "custom": {
+                        "name": "sql",
+                        "format": {"type": "grammar", "grammar": {"syntax": "regex", "definition": ".+"}},
+                    },
                 }
             ]
         },
-        {"tools": (Tool("sql", "custom", grammar='{"syntax":"lark"}'),)},
+        {"tools": (Tool("sql", "custom", grammar=".+", syntax="regex"),)},
     ),
     Case(
         "the old form of tools",
@@ -204,6 +226,9 @@ def test_white_space_between_tokens_does_not_matter() -> None:
     assert parse(body).messages == (Message("user", (Text("a"), Text("b"))),)
 
 
+PART = "messages[0].content[0]"
+
+
 class Content(Struct, frozen=True):
     id: str
     given: object
@@ -226,36 +251,75 @@ CONTENTS = [
     Content(
         "a picture as an object",
         [{"type": "image_url", "image_url": {"url": "https://a.example/b.png", "detail": "low"}}],
-        (Image(url="https://a.example/b.png", detail="low"),),
+        (Image(url="https://a.example/b.png", detail="low", where=f"{PART}.image_url.url"),),
     ),
     Content(
         "a picture as a bare string",
         [{"type": "image_url", "image_url": "https://a.example/b.png"}],
-        (Image(url="https://a.example/b.png"),),
+        (Image(url="https://a.example/b.png", where=f"{PART}.image_url"),),
     ),
     Content(
         "a picture of the Responses form",
         [{"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}],
-        (Image(url="data:image/png;base64,AA==", detail="auto"),),
+        (Image(url="data:image/png;base64,AA==", detail="auto", where=f"{PART}.image_url"),),
     ),
-    Content("a picture by its file", [{"type": "image", "file_id": "file-1"}], (Image(file_id="file-1"),)),
+    Content(
+        "a picture by its file",
+        [{"type": "image", "file_id": "file-1"}],
+        (Image(file_id="file-1", where=f"{PART}.file_id"),),
+    ),
+    *(
+        Content(f"a picture in {name}", [{"type": "image", name: "AA=="}], (Image("AA==", where=f"{PART}.{name}"),))
+        for name in ("url", "base64", "b64_json")
+    ),
+    Content(
+        "a picture of the Messages form",
+        [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}],
+        (Image("data:image/png;base64,AA==", where=f"{PART}.source.data"),),
+    ),
+    Content(
+        "a picture of the Messages form by URL",
+        [{"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}],
+        (Image("https://a.example/b.png", where=f"{PART}.source.url"),),
+    ),
+    Content(
+        "several pictures among text",
+        ["See", {"type": "image_url", "image_url": "u"}, {"type": "image_url", "image_url": "v"}],
+        (
+            Text("See"),
+            Image("u", where="messages[0].content[1].image_url"),
+            Image("v", where="messages[0].content[2].image_url"),
+        ),
+    ),
     Content(
         "a file",
         [{"type": "file", "file": {"file_id": "file-1", "filename": "a.pdf"}}],
-        (File(file_id="file-1", filename="a.pdf"),),
+        (File(file_id="file-1", filename="a.pdf", where=f"{PART}.file.file_id"),),
     ),
     Content(
         "a file with its data",
         [{"type": "file", "file": {"file_data": "AA==", "filename": "a.pdf"}}],
-        (File(data="AA==", filename="a.pdf"),),
+        (File(data="AA==", filename="a.pdf", where=f"{PART}.file.file_data"),),
+    ),
+    Content(
+        "a file by its URL",
+        [{"type": "file", "file": {"file_url": "https://a.example/a.pdf"}}],
+        (File(url="https://a.example/a.pdf", where=f"{PART}.file.file_url"),),
     ),
     Content(
         "a file of the Responses form",
         [{"type": "input_file", "file_url": "https://a.example/a.pdf"}],
-        (File(url="https://a.example/a.pdf"),),
+        (File(url="https://a.example/a.pdf", where=f"{PART}.file_url"),),
     ),
     Content(
-        "sound", [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}], (Audio("AA==", "wav"),)
+        "a file of the seed's form (AU-40)",
+        [{"type": "input_file", "file_id": "file-1"}],
+        (File(file_id="file-1", where=f"{PART}.file_id"),),
+    ),
+    Content(
+        "sound",
+        [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}],
+        (Audio("AA==", "wav", f"{PART}.input_audio.data"),),
     ),
     Content("any letter there is", "é🚀\u2028\ue200", (Text("é🚀\u2028\ue200"),)),
 ]
@@ -264,6 +328,16 @@ CONTENTS = [
 @pytest.mark.parametrize("case", CONTENTS, ids=lambda case: case.id)
 def test_contents(case: Content) -> None:
     assert parse({"messages": [{"role": "user", "content": case.given}]}).messages[0].parts == case.expected
+
+
+def test_files_may_stand_beside_the_content() -> None:
+    attachments = [{"file_id": "file-1", "tools": []}, {"id": "file-2"}]
+    message = {"role": "user", "content": "See", "attachments": attachments}
+    assert parse({"messages": [message]}).messages[0].parts == (
+        Text("See"),
+        File(file_id="file-1", where="messages[0].attachments[0].file_id"),
+        File(file_id="file-2", where="messages[0].attachments[1].file_id"),
+    )
 
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
@@ -699,27 +773,6 @@ REFUSALS = [
     ),
     Refusal("a stop with a NUL", with_fields(stop=["a", "\0"]), "stop[1]", "stop[1] contains a NUL character"),
     Refusal(
-        "more than one choice",
-        with_fields(n=2),
-        "n",
-        "n is 2: this gateway gives one choice for each request",
-        Unsupported,
-    ),
-    Refusal(
-        "log probabilities",
-        with_fields(logprobs=True),
-        "logprobs",
-        "logprobs: no log probabilities are available here",
-        Unsupported,
-    ),
-    Refusal(
-        "answers in sound",
-        with_fields(modalities=["text", "audio"]),
-        "modalities",
-        "modalities: only text answers are available here",
-        Unsupported,
-    ),
-    Refusal(
         "an unknown effort",
         with_fields(reasoning_effort="huge"),
         "reasoning_effort",
@@ -783,6 +836,12 @@ REFUSALS = [
         "functions[0].name",
         "Missing required parameter: functions[0].name",
         code=MISSING,
+    ),
+    Refusal(
+        "options of a search that are none",
+        with_fields(web_search_options=["x"]),
+        "web_search_options",
+        "Invalid value for web_search_options: Expected `object`, got `array`",
     ),
     Refusal(
         "an unknown choice",

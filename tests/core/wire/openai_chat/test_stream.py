@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct
+from msgspec import Struct, structs
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -16,6 +16,7 @@ from core.events import (
     Citation,
     Event,
     Finish,
+    ImageDelta,
     ImageEnd,
     ImageStart,
     Progress,
@@ -32,7 +33,8 @@ from core.events import (
     Usage,
 )
 from core.fold import fold
-from core.request import Turn
+from core.request import OutputFormat, StoredFile, Turn
+from core.signing import Signer
 from core.wire.openai_chat import OPENAI_CHAT
 from core.wire.openai_chat.stream import ChatEncoder
 from tests.core.exchanges import exchange
@@ -64,6 +66,13 @@ def chunks(events: Sequence[Event], *, counted: bool = False) -> list[Json]:
 def deltas(events: Sequence[Event]) -> list[Json]:
     """Return the deltas between the role and the finish."""
     return [chunk["choices"][0]["delta"] for chunk in chunks([*START, *events, *STOP])][1:-1]
+
+
+PICTURE: list[Event] = [ImageStart(0), ImageEnd(0, "image/png", b"x")]
+
+
+def image(index: int, url: str) -> Json:
+    return {"type": "image_url", "index": index, "image_url": {"url": url}}
 
 
 class Case(Struct, frozen=True):
@@ -171,7 +180,11 @@ CASES = [
         ],
     ),
     Case("progress is nobody's business", [Progress("thinking")], []),
-    Case("a picture has no place here yet", [ImageStart(0), ImageEnd(0, "image/png", b"x")], []),
+    Case(
+        "pictures stand beside the content",
+        [*PICTURE, ImageStart(1), ImageDelta(1, b"y"), ImageEnd(1, "image/webp", b"y")],
+        [{"images": [image(0, "data:image/png;base64,eA==")]}, {"images": [image(1, "data:image/webp;base64,eQ==")]}],
+    ),
 ]
 
 
@@ -330,9 +343,47 @@ def test_an_answer_of_nothing_has_an_empty_content() -> None:
     )
 
 
+# Pictures that can be linked to.
+
+SIGNER = Signer(b"a key of these tests")
+LINKING = structs.replace(PLAIN, signer=SIGNER, public_url="https://gw.example")
+FILE = StoredFile("file_1")
+LINK = f"![image]({LINKING.link(FILE)})"
+LINKED: list[Event] = [
+    *(TextStart(0), TextDelta(0, "Look:"), cited(0, 0, 1)),
+    *(ImageStart(1), ImageEnd(1, "image/png", b"x", None, FILE)),
+    *(TextStart(2), TextDelta(2, "Nice?"), cited(2, 0, 1)),
+]
+
+
+def test_a_picture_is_linked_to_in_the_text() -> None:
+    events = [*START, *LINKED, *STOP]
+    told = frames(ChatEncoder(LINKING).encode(events))
+    message = json.loads(OPENAI_CHAT.render_response(LINKING, fold(events)))["choices"][0]["message"]
+    assert message["content"] == f"Look:\n\n{LINK}\n\nNice?"
+    assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in told) == message["content"]
+    assert message["images"] == [image(0, "data:image/png;base64,eA==")]
+    assert message["annotations"] == [annotation(0, 1), annotation(len(LINK) + 9, len(LINK) + 10)]
+    (later,) = (delta for chunk in told if "annotations" in (delta := chunk["choices"][0]["delta"]))
+    assert later["annotations"] == message["annotations"]
+
+
+def test_a_text_that_must_be_json_has_no_link() -> None:
+    request = structs.replace(LINKING.request, output_format=OutputFormat("json_object"))
+    of = structs.replace(LINKING, request=request)
+    whole = json.loads(OPENAI_CHAT.render_response(of, fold([*START, *LINKED, *STOP])))
+    assert whole["choices"][0]["message"]["content"] == "Look:\n\nNice?"
+
+
+def test_a_picture_that_nobody_fetched_is_a_link() -> None:
+    events = [*START, ImageStart(0), ImageEnd(0, "image/png", b"", None, FILE), *STOP]
+    whole = json.loads(OPENAI_CHAT.render_response(LINKING, fold(events)))
+    assert whole["choices"][0]["message"]["images"] == [image(0, LINKING.link(FILE))]
+
+
 # Laws.
 
-SPOKEN: tuple[Kind, ...] = ("text", "reasoning", "tool_call")
+SPOKEN: tuple[Kind, ...] = ("text", "reasoning", "tool_call", "image")
 
 
 def is_custom(event: Event) -> bool:
@@ -381,6 +432,7 @@ def essence(completion: Json) -> Json:
         "content": message["content"] or None,
         "reasoning": message.get("reasoning_content") or None,
         "annotations": message.get("annotations") or None,
+        "images": message.get("images") or None,
         "calls": [
             (call["id"], call["type"], call["function"]["name"], call["function"]["arguments"]) for call in calls
         ],

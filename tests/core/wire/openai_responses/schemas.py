@@ -3,7 +3,8 @@
 The official SDK's types are generated from OpenAI's OpenAPI description. Strictly means: no number as text, no field
 that is not there unless `EXTRAS` names it, and null only where `NULLABLE` says that the API itself sends it: the types
 alone cannot tell null from absent. The types of openresponses-types (Apache-2.0, mozilla.ai) are generated from the
-Open Responses specification, which was made from OpenAI's description and requires more fields; it has no custom tools.
+Open Responses specification, which was made from OpenAI's description and requires more fields; it has neither custom
+tools nor pictures.
 """
 
 import typing
@@ -130,7 +131,7 @@ def _check(adapter: "TypeAdapter[Any]", value: Json, path: str) -> None:
 
 
 def _check_specified(adapter: "TypeAdapter[Any]", value: Json) -> None:
-    """Check against the specification as far as it goes: it knows function tools only, and null for a schema."""
+    """Check against the specification as far as it goes: it knows function tools alone, and null for a schema."""
     response = value.get("response", value)
     if response.get("object") == "response":
         functions = [tool for tool in response["tools"] if tool["type"] == "function"]
@@ -138,8 +139,13 @@ def _check_specified(adapter: "TypeAdapter[Any]", value: Json) -> None:
         if response["text"]["format"]["type"] == "json_schema":
             response["text"] = {"format": {"type": "text"}}
         value = {**value, "response": response} if "response" in value else response
-    if b'"custom' not in _dumped(value):
-        adapter.validate_json(_dumped(value))
+    dumped = _dumped(value)
+    if not any(kind in dumped for kind in _UNSPECIFIED):
+        adapter.validate_json(dumped)
+
+
+_UNSPECIFIED = (b'"custom', b'"image_generation_call"')
+"""How kinds of items begin that the specification does not know."""
 
 
 def _with_known_code(value: Json) -> Json:

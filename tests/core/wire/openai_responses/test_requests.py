@@ -16,6 +16,7 @@ from core.request import (
     File,
     Hints,
     Image,
+    ImageOptions,
     Message,
     Opaque,
     OutputFormat,
@@ -29,6 +30,7 @@ from core.request import (
     ToolResult,
 )
 from core.wire.openai_responses.compaction import INSTRUCTION, pack
+from core.wire.openai_responses.pictures import EARLIER_PICTURE
 from core.wire.openai_responses.requests import COMPACTS, parse_request
 from tests.strategies import JSON_VALUES
 
@@ -111,6 +113,9 @@ def test_a_field(case: Field) -> None:
     assert {name: getattr(request, name) for name in case.expected} == case.expected
 
 
+PART = "input[0].content[0]"
+
+
 class Items(Struct, frozen=True):
     """Input items and the messages they make; what is left out is `ignored`."""
 
@@ -160,9 +165,18 @@ ITEMS = [
     Items(
         "a picture by URL",
         [user({"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "low"})],
-        (message(Image(url="data:image/png;base64,AA==", detail="low")),),
+        (message(Image(url="data:image/png;base64,AA==", detail="low", where=f"{PART}.image_url")),),
     ),
-    Items("a picture by id", [user({"type": "input_image", "file_id": "f"})], (message(Image(file_id="f")),)),
+    Items(
+        "a picture in the form of Chat Completions",
+        [user({"type": "input_image", "image_url": {"url": "u", "detail": "low"}})],
+        (message(Image(url="u", detail="low", where=f"{PART}.image_url.url")),),
+    ),
+    Items(
+        "a picture by id",
+        [user({"type": "input_image", "file_id": "f"})],
+        (message(Image(file_id="f", where=f"{PART}.file_id")),),
+    ),
     Items(
         "a file by id, data and URL",
         [
@@ -172,7 +186,13 @@ ITEMS = [
                 {"type": "input_file", "file_url": "https://example.com/a"},
             )
         ],
-        (message(File(file_id="f"), File(data="AA==", filename="a.txt"), File(url="https://example.com/a")),),
+        (
+            message(
+                File(file_id="f", where="input[0].content[0].file_id"),
+                File(data="AA==", filename="a.txt", where="input[0].content[1].file_data"),
+                File(url="https://example.com/a", where="input[0].content[2].file_url"),
+            ),
+        ),
     ),
     Items(
         "a call and its output",
@@ -194,7 +214,9 @@ ITEMS = [
         ],
         (
             message(ToolCall("call_1", "look", '{"a": 1}'), role="assistant"),
-            message(ToolResult("call_1", (Text("See"), Image(url="u"))), role="tool"),
+            message(
+                ToolResult("call_1", (Text("See"), Image(url="u", where="input[1].output[1].image_url"))), role="tool"
+            ),
         ),
     ),
     Items(
@@ -250,6 +272,17 @@ ITEMS = [
         previous="resp_1",
     ),
     Items(
+        "a picture made earlier, shown by the user, for only users can",
+        [{"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "iVBORw0KGgo="}, HI],
+        (message(Image("iVBORw0KGgo=", where="input[0].result"), Text(EARLIER_PICTURE)), HELLO),
+    ),
+    Items(
+        "a picture that is not there",
+        [{"type": "image_generation_call", "id": "ig_1", "status": "failed", "result": None}, HI],
+        (HELLO,),
+        ("input[0]:image_generation_call",),
+    ),
+    Items(
         "kinds that nobody here knows",
         [{"type": "web_search_call", "id": "ws_1"}, HI, {"type": "from_the_future", "anything": [1]}],
         (HELLO,),
@@ -273,6 +306,7 @@ class Tools(Struct, frozen=True):
     tools: tuple[Tool, ...] = ()
     ignored: tuple[str, ...] = ()
     hints: Hints = Hints()
+    image: ImageOptions | None = None
     choice: ToolChoice = ToolChoice("auto")
 
 
@@ -285,7 +319,11 @@ NAMESPACED = (
     Tool("functions.look", "function", "Looks.", Raw(json.dumps(SCHEMA).encode()), True, namespace="functions"),
     Tool("functions.patch", "custom", "Patches.", grammar="start: /.+/", namespace="functions"),
 )
+DRAW: Json = {"type": "image_generation"}
+DRAWS = Hints(image_generation=True)
 SEARCH: Json = {"type": "web_search", "external_web_access": True}
+CODE: Json = {"type": "code_interpreter", "container": {"type": "auto"}}
+COMPUTES = Hints(code_interpreter=True)
 TOOLS = [
     Tools("a function", {"tools": [FUNCTION]}, (LOOK,)),
     Tools("a function with a name only", {"tools": [{"type": "function", "name": "look"}]}, (Tool("look"),)),
@@ -305,6 +343,115 @@ TOOLS = [
         (LOOK,),
         hints=Hints(web_search=True),
     ),
+    Tools(
+        "options of a search",
+        {"tools": [{**SEARCH, "search_context_size": "low", "user_location": None, "external_web_access": False}]},
+        ignored=("tools[0].external_web_access", "tools[0].search_context_size"),
+        hints=Hints(web_search=True),
+    ),
+    Tools("code alone is a wish to run some", {"tools": [CODE]}, hints=COMPUTES),
+    Tools("code among other tools is an offer", {"tools": [FUNCTION, CODE]}, (LOOK,), ("tools[1]:code_interpreter",)),
+    Tools(
+        "code that is chosen",
+        {"tools": [FUNCTION, CODE], "tool_choice": {"type": "code_interpreter"}},
+        (LOOK,),
+        hints=COMPUTES,
+    ),
+    Tools(
+        "code that is not wanted",
+        {"tools": [CODE], "tool_choice": "none"},
+        (),
+        ("tools[0]:code_interpreter",),
+        choice=ToolChoice("none"),
+    ),
+    Tools("code and search", {"tools": [CODE, SEARCH]}, hints=Hints(web_search=True, code_interpreter=True)),
+    Tools(
+        "a container with files",
+        {"tools": [{**CODE, "container": {"type": "auto", "file_ids": ["file-1"]}}]},
+        ignored=("tools[0].container",),
+        hints=COMPUTES,
+    ),
+    Tools(
+        "pictures beside code are an offer", {"tools": [DRAW, CODE]}, (), (f"tools[0]:{DRAW['type']}",), hints=COMPUTES
+    ),
+    Tools("pictures alone are a wish to draw", {"tools": [DRAW]}, hints=DRAWS, image=ImageOptions()),
+    Tools(
+        "pictures among other tools are an offer", {"tools": [FUNCTION, DRAW]}, (LOOK,), (f"tools[1]:{DRAW['type']}",)
+    ),
+    Tools(
+        "pictures beside search are an offer",
+        {"tools": [DRAW, SEARCH]},
+        (),
+        (f"tools[0]:{DRAW['type']}",),
+        Hints(web_search=True),
+    ),
+    Tools(
+        "pictures that are not wanted",
+        {"tools": [DRAW], "tool_choice": "none"},
+        (),
+        (f"tools[0]:{DRAW['type']}",),
+        choice=ToolChoice("none"),
+    ),
+    Tools(
+        "pictures that are chosen",
+        {"tools": [FUNCTION, DRAW], "tool_choice": DRAW},
+        (LOOK,),
+        hints=DRAWS,
+        image=ImageOptions(),
+    ),
+    Tools("pictures that are chosen but not offered", {"tool_choice": DRAW}, hints=DRAWS),
+    Tools(
+        "a function of that name is a function",
+        {
+            "tools": [{"type": "function", "name": "image_generation"}, DRAW],
+            "tool_choice": {"type": "function", "name": "image_generation"},
+        },
+        (Tool("image_generation"),),
+        (f"tools[1]:{DRAW['type']}",),
+        choice=ToolChoice("named", "image_generation"),
+    ),
+    Tools(
+        "how pictures are to be made",
+        {
+            "tools": [
+                {
+                    **DRAW,
+                    "size": "1024x1024",
+                    "quality": "high",
+                    "background": "opaque",
+                    "output_format": "webp",
+                    "output_compression": 50,
+                    "input_fidelity": "high",
+                    "moderation": "low",
+                    "partial_images": 2,
+                    "input_image_mask": {"image_url": "data:image/png;base64,AA=="},
+                    "action": "auto",
+                    "model": "gpt-image-2",
+                }
+            ]
+        },
+        (),
+        ("tools[0].model",),
+        DRAWS,
+        ImageOptions(
+            size="1024x1024",
+            quality="high",
+            background="opaque",
+            output_format="webp",
+            output_compression=50,
+            input_fidelity="high",
+            moderation="low",
+            previews=2,
+            mask=Image("data:image/png;base64,AA==", where="tools[0].input_image_mask.image_url"),
+        ),
+    ),
+    Tools(
+        "a mask by file id",
+        {"tools": [{**DRAW, "input_image_mask": {"file_id": "file_1"}}]},
+        hints=DRAWS,
+        image=ImageOptions(mask=Image(file_id="file_1", where="tools[0].input_image_mask.file_id")),
+    ),
+    Tools("a mask of nothing", {"tools": [{**DRAW, "input_image_mask": {}}]}, hints=DRAWS, image=ImageOptions()),
     Tools(
         "kinds that nobody here knows",
         {"tools": [{"type": "tool_search"}, FUNCTION, {"type": "mcp", "server_label": "x", "tools": None}]},
@@ -352,7 +499,7 @@ TOOLS = [
 def test_tools(case: Tools) -> None:
     request = parse(**case.body)
     assert (request.tools, request.ignored, request.hints) == (case.tools, case.ignored, case.hints)
-    assert request.tool_choice == case.choice
+    assert (request.tool_choice, request.image) == (case.choice, case.image)
 
 
 TOKEN = "A" * 40 + "b-_" + "9" * 40
@@ -372,6 +519,10 @@ NAMED_RESULT = message(ToolResult("call_1", (Text("Sunny"),), "look"), role="too
 REFERENCES = [
     Reference("what stands before it is kept upstream", [{"role": "user", "content": "Before"}, KEPT, HI], (HELLO,)),
     Reference("the rest of its answer is kept too", [HI, KEPT, CALL, RESULT], (NAMED_RESULT,)),
+    Reference(
+        "its pictures are kept too", [HI, KEPT, {"type": "image_generation_call", "result": "AA=="}, HI], (HELLO,)
+    ),
+    Reference("a picture leads back too", [HI, {"type": "item_reference", "id": f"ig_{TOKEN}00"}, HI], (HELLO,)),
     Reference(
         "the last one counts",
         [HI, {"type": "item_reference", "id": f"rs_{TOKEN}00"}, HI, KEPT, CALL, RESULT],

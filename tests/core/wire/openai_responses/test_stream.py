@@ -1,8 +1,8 @@
 """Events to the Responses sequence: tables of frames, and the published shapes and the SDK as judges of the rest."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,15 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from core.contracts import Exchange
+from core.contracts import Exchange, Target, Upstream
 from core.errors import ChallengeRequired, GatewayError, InvalidRequest, RateLimited, UpstreamTimeout
 from core.events import (
     Citation,
     Event,
     Finish,
+    ImageDelta,
+    ImageEnd,
+    ImageStart,
     Progress,
     ReasoningDelta,
     ReasoningEnd,
@@ -33,20 +36,22 @@ from core.events import (
     Usage,
 )
 from core.fold import fold
-from core.request import Tool, Turn
+from core.request import Opaque, Tool, Turn
 from core.signing import Signer
 from core.sse import COMMENT_FRAME
+from core.transport import Transport
 from core.wire.openai_responses import OPENAI_COMPACTION, OPENAI_RESPONSES
 from core.wire.openai_responses.compaction import unpack
-from core.wire.openai_responses.requests import COMPACTS, KEPT_ITEM
+from core.wire.openai_responses.requests import COMPACTS, KEPT_ITEM, WIRE
 from core.wire.openai_responses.stream import ResponsesEncoder
 from tests.core import exchanges
 from tests.core.wire.openai_responses.schemas import check_event, check_events, check_response
+from tests.media_samples import as_base64, png
 from tests.strategies import Kind, pieces, sentences
 
 Json = dict[str, Any]
 
-KINDS: tuple[Kind, ...] = ("text", "reasoning", "tool_call")
+KINDS: tuple[Kind, ...] = ("text", "reasoning", "tool_call", "image")
 SIGNER = Signer(b"a key of these tests")
 SDK_EVENT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
 FAILURE = UpstreamTimeout("it took too long")
@@ -120,6 +125,38 @@ CASES = [
         [message_item(0, "Hi", [ANNOTATION])],
     ),
     Case(
+        "reasoning that its vendor sealed",
+        [ReasoningStart(0), ReasoningDelta(0, "Hm"), ReasoningEnd(0, Opaque(WIRE, b"gAAA"))],
+        [
+            "output_item.added",
+            "reasoning_summary_part.added",
+            "reasoning_summary_text.delta",
+            "reasoning_summary_text.done",
+            "reasoning_summary_part.done",
+            "output_item.done",
+        ],
+        [
+            {
+                "type": "reasoning",
+                "id": ids("rs", 0),
+                "summary": [{"type": "summary_text", "text": "Hm"}],
+                "encrypted_content": "gAAA",
+            }
+        ],
+    ),
+    Case(
+        "reasoning that is only sealed has no summary",
+        [ReasoningStart(0), ReasoningEnd(0, Opaque(WIRE, b"gAAA"))],
+        ["output_item.added", "output_item.done"],
+        [{"type": "reasoning", "id": ids("rs", 0), "summary": [], "encrypted_content": "gAAA"}],
+    ),
+    Case(
+        "what another vendor sealed stays here",
+        [ReasoningStart(0), ReasoningEnd(0, Opaque("anthropic", b"sig"))],
+        ["output_item.added", "output_item.done"],
+        [{"type": "reasoning", "id": ids("rs", 0), "summary": []}],
+    ),
+    Case(
         "reasoning, then a text",
         [ReasoningStart(0), ReasoningDelta(0, "Hm"), ReasoningEnd(0), TextStart(1), TextDelta(1, "Hi"), TextEnd(1)],
         [
@@ -180,9 +217,58 @@ CASES = [
         ],
         reason="tool_calls",
     ),
+    Case(
+        "a picture with a preview",
+        [
+            ImageStart(0),
+            ImageDelta(0, png(1, 1)),
+            ImageEnd(0, "image/png", png(2, 3), "A grey heron"),
+        ],
+        [
+            "output_item.added",
+            "image_generation_call.in_progress",
+            "image_generation_call.generating",
+            "image_generation_call.partial_image",
+            "image_generation_call.completed",
+            "output_item.done",
+        ],
+        [
+            {
+                "type": "image_generation_call",
+                "id": ids("ig", 0),
+                "status": "completed",
+                "result": as_base64(png(2, 3)),
+                "revised_prompt": "A grey heron",
+                "output_format": "png",
+                "size": "2x3",
+            }
+        ],
+    ),
     Case("progress is not told", [Progress("searching")], [], []),
 ]
 TOOLED = exchange(tools=(Tool("look"), Tool("functions.exec", "custom", grammar="start: /.+/", namespace="functions")))
+
+
+def test_a_preview_says_what_is_true_of_it() -> None:
+    previews = [ImageDelta(0, png(1, 1)), ImageDelta(0, b"?")]
+    events = encoded([Start(), ImageStart(0), *previews, ImageEnd(0, "image/png", b"!"), Finish("stop")])
+    first, second = (event for event in events if event["type"].endswith("partial_image"))
+    known = {"partial_image_b64": as_base64(png(1, 1)), "output_format": "png", "size": "1x1"}
+    assert first == {**_placed(first), "partial_image_index": 0, **known}
+    assert second == {**_placed(second), "partial_image_index": 1, "partial_image_b64": "Pw=="}
+
+
+def _placed(event: Json) -> Json:
+    return {name: event[name] for name in ("type", "sequence_number", "item_id", "output_index")}
+
+
+def test_a_picture_that_failed_is_told_as_failed() -> None:
+    encoder = ResponsesEncoder(PLAIN)
+    events = events_of(encoder.encode([Start(), ImageStart(0)]) + encoder.fail(FAILURE))
+    check_events(events)
+    assert events[-1]["response"]["output"] == [
+        {"type": "image_generation_call", "id": ids("ig", 0), "status": "failed"}
+    ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -335,6 +421,8 @@ def accumulated(events: Sequence[Json]) -> list[Json]:
                 items[-1]["arguments"] += event["delta"]
             case "custom_tool_call_input.delta":
                 items[-1]["input"] += event["delta"]
+            case "output_item.done" if event["item"]["type"] == "image_generation_call":
+                items[-1] = event["item"]
             case _:
                 pass
     return [{**item, "status": "completed"} if "status" in item else item for item in items]
@@ -376,6 +464,51 @@ def test_a_kept_turn_has_no_id_to_beat_with_before_it_is_known() -> None:
     turn = Turn("conversation", None, "digest", kept=True)
     events = events_of(encoder.encode([Start(turn=turn)]) + encoder.beat() + encoder.encode([Finish("stop")]))
     check_events(events)
+
+
+class Vendor(exchanges.Silent):
+    """An upstream whose own bytes pass."""
+
+    def relays(self, exchange: Exchange) -> bool:
+        return True
+
+    def relay(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[bytes, None]:
+        raise NotImplementedError
+
+
+RELAYED = Target(cast(Upstream, Vendor()), "m")
+
+
+@pytest.mark.parametrize("change", [{"target": RELAYED}, {"fallbacks": (RELAYED,)}], ids=["target", "fallback"])
+def test_a_vendors_own_stream_is_not_begun_by_a_heartbeat(change: dict[str, Any]) -> None:
+    assert ResponsesEncoder(structs.replace(PLAIN, **change)).beat() == COMMENT_FRAME
+
+
+CREATED = b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_7","model":"m"}}\n\n'
+
+
+class Begun(Struct, frozen=True):
+    """How a relayed stream began, and the id that its failure has."""
+
+    id: str
+    frames: bytes
+    expected: str
+
+
+BEGUN = [
+    Begun("with a response", CREATED + b"data: {}\n\n", "resp_7"),
+    Begun("with something else", b"event: codex.rate_limits\ndata: {}\n\n", "resp_abc123"),
+    Begun("with a response without an id", b'data: {"response":{"id":1}}\n\n', "resp_abc123"),
+    Begun("with a comment", b": hello\n\n", "resp_abc123"),
+]
+
+
+@pytest.mark.parametrize("case", BEGUN, ids=lambda case: case.id)
+def test_the_failure_of_a_relayed_stream_is_about_the_same_response(case: Begun) -> None:
+    [event] = events_of(OPENAI_RESPONSES.fail_relayed(PLAIN, FAILURE, case.frames))
+    response = event["response"]
+    assert (event["type"], response["id"], response["status"]) == ("response.failed", case.expected, "failed")
+    assert response["error"] == {"code": "server_error", "message": "it took too long"}
 
 
 class Code(Struct, frozen=True):

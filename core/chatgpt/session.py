@@ -5,28 +5,36 @@ which ones matter to a plain client).
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
-from core.accounts import Account
+from core.accounts import Account, Secret
 from core.errors import MALFORMED_JSON, ProtocolViolation, UpstreamDenied, UpstreamError
 from core.retry_after import cooldown_s
-from core.transport import Reply, Transport
+from core.transport import Content, Reply, Transport
 from core.wire.chatgpt_web.errors import UPSTREAM, refusal, unexpected_answer
 
 T = TypeVar("T")
 
 EVENT_STREAM = "text/event-stream"
 
+Pause: TypeAlias = Callable[[float], Awaitable[None]]
+"""How the next look at something that takes time is waited for, in seconds."""
+
+
+_Call: TypeAlias = tuple[str, str, bytes | Content, Mapping[str, str], str]
+
 
 class Session(Struct, frozen=True):
     """A credential on its way to the service. `account` is None for an anonymous device.
 
-    `owned` says that the credential is the caller's own, so that its refusal is theirs to mend.
+    `owned` says that the credential is the caller's own, so that its refusal is theirs to mend. `bearer` is the access
+    token of an account that is given by another kind of token, and `renew` has another one for one that was refused:
+    `Sessions.ready` puts both in place.
     """
 
     transport: Transport
@@ -35,6 +43,8 @@ class Session(Struct, frozen=True):
     device_id: str
     proxy: str | None
     owned: bool = False
+    bearer: Secret | None = None
+    renew: Callable[[Secret], Awaitable[Secret]] | None = None
 
     @property
     def is_anonymous(self) -> bool:
@@ -47,19 +57,45 @@ class Session(Struct, frozen=True):
     def headers(self, extra: Mapping[str, str], accept: str = "application/json") -> dict[str, str]:
         headers = {"Accept": accept, "Content-Type": "application/json", "Oai-Device-Id": self.device_id}
         if self.account is not None:
-            headers["Authorization"] = "Bearer " + self.account.token.reveal()
+            headers["Authorization"] = "Bearer " + self._access_token(self.account).reveal()
             if self.account.account_id:
                 headers["ChatGPT-Account-ID"] = self.account.account_id
         return {**headers, **extra}
+
+    def _access_token(self, account: Account) -> Secret:
+        if self.bearer is None and account.kind != "access":
+            raise RuntimeError("this account has no access token yet: the session is not ready")
+        return self.bearer or account.token
 
     def request(
         self,
         method: str,
         path: str,
-        body: bytes = b"",
+        body: bytes | Content = b"",
         headers: Mapping[str, str] = {},
         accept: str = "application/json",
     ) -> AbstractAsyncContextManager[Reply]:
+        """Make a call. One that is refused with 401 is made once more, where another access token can be had."""
+        if self.renew is None or self.bearer is None:
+            return self.once(method, path, body, headers, accept)
+        return self._renewing(self.bearer, self.renew, (method, path, body, headers, accept))
+
+    @asynccontextmanager
+    async def _renewing(
+        self, bearer: Secret, renew: Callable[[Secret], Awaitable[Secret]], call: _Call
+    ) -> AsyncGenerator[Reply, None]:
+        async with self.once(*call) as reply:
+            if reply.status != 401:
+                yield reply
+                return
+        renewed = structs.replace(self, bearer=await renew(bearer))
+        async with renewed.once(*call) as reply:
+            yield reply
+
+    def once(
+        self, method: str, path: str, body: bytes | Content, headers: Mapping[str, str], accept: str
+    ) -> AbstractAsyncContextManager[Reply]:
+        """Make a call, whatever its answer is."""
         return self.transport.request(
             method,
             self.url(path),
@@ -92,15 +128,23 @@ class Session(Struct, frozen=True):
 
     async def refusal(self, reply: Reply) -> UpstreamError:
         """Return what an answer that is no success means for this credential."""
-        body = await reply.read()
-        try:
-            said = json.decode(body)
-        except MALFORMED_JSON:
-            said = None
-        error = refusal(reply.status, reply.headers, body, cooldown_s(said, reply.headers, time.time()))
+        return self.meaning(reply, await reply.read())
+
+    def meaning(self, reply: Reply, body: bytes) -> UpstreamError:
+        """Return what a refusal means whose body has been read."""
+        error = refusal(reply.status, reply.headers, body, stated_wait_s(reply, body))
         if isinstance(error, UpstreamDenied) and self.owned:
             error.status = 401
         return error
+
+
+def stated_wait_s(reply: Reply, body: bytes) -> float | None:
+    """Return how long a refusal says to wait, in seconds."""
+    try:
+        said = json.decode(body)
+    except MALFORMED_JSON:
+        said = None
+    return cooldown_s(said, reply.headers, time.time())
 
 
 def device_id(account: Account) -> str:

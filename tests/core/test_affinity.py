@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from msgspec import Raw, structs
+from msgspec import Raw
 
+from core.accounts import Principal
+from core.affinity import affinity
 from core.request import ChatRequest, Message, Text, Turn
-from core.upstreams.chatgpt_web import affinity
-from tests.core.exchanges import exchange
 
 
 def asked(*texts: str, **fields: Any) -> str:
     messages = tuple(Message("user", (Text(text),)) for text in texts)
-    return affinity(structs.replace(exchange(), request=ChatRequest("auto", messages, **fields)))
+    return affinity(ChatRequest("auto", messages, **fields), Principal("pool"))
 
 
 def test_a_conversation_keeps_its_account_as_it_grows() -> None:

@@ -1,0 +1,119 @@
+"""Reading an upload: a `multipart/form-data` body of any size, its files on disk beyond a megabyte, under a limit.
+
+Bodies that are held in memory anyway are read by `core.multipart`.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from api.middleware.intake import ClientGone
+from core.errors import BodyTooLarge, InvalidRequest
+from core.json_body import missing
+from core.multipart import is_form
+
+FORM_OVERHEAD_BYTES = 1 << 20
+"""What a form may hold besides its file: text fields and the lines around each part."""
+
+CHUNK_BYTES = 1 << 16
+MAX_FIELDS = 100
+
+
+class Spooled:
+    """A file of a form as a request body: read from where it lies while it is sent."""
+
+    def __init__(self, file: UploadFile) -> None:
+        self._file = file
+        self.size = file.size or 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        await self._file.seek(0)
+        while data := await self._file.read(CHUNK_BYTES):
+            yield data
+
+
+class Form(Struct, frozen=True):
+    """What came: the text fields in order, as (name, value), and the one file, if there was one."""
+
+    fields: tuple[tuple[str, str], ...]
+    file_field: str | None = None
+    file: UploadFile | None = None
+
+    def required_file(self) -> UploadFile:
+        """Return what was sent as `file`. Raises `InvalidRequest`."""
+        if self.file is None or self.file_field != "file":
+            raise missing("file")
+        if not self.file.size:
+            raise InvalidRequest("file is empty: it must have content", param="file", code="empty_file")
+        return self.file
+
+
+class _WholeForm(MultiPartParser):
+    """Starlette's parser, which takes what is cut off before its last boundary for whole."""
+
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(headers, self._until_whole(stream), max_files=1, max_fields=MAX_FIELDS)
+        self._is_whole = False
+
+    def on_end(self) -> None:
+        self._is_whole = True
+
+    async def _until_whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for data in stream:
+            yield data
+        if not self._is_whole:
+            raise MultiPartException("it ends before its last boundary")
+
+
+@asynccontextmanager
+async def uploaded_form(request: Request, limit_bytes: int) -> AsyncGenerator[Form, None]:
+    """Give a form with one file of at most `limit_bytes`; its place on disk is freed afterwards.
+
+    Raises `InvalidRequest` (codes of AU-57: `invalid_content_type`, `parse_error`) and, as soon as that is known,
+    `BodyTooLarge`.
+    """
+    declared = request.headers.get("content-type", "")
+    if not is_form(declared):
+        message = f"Content-Type is {declared[:80]!r}, but this route takes multipart/form-data"
+        raise InvalidRequest(message, code="invalid_content_type")
+    try:
+        form = await _WholeForm(request.headers, _limited(request, limit_bytes)).parse()
+    except MultiPartException as error:
+        raise InvalidRequest(f"the form cannot be read: {error.message}", code="parse_error") from error
+    except ClientDisconnect as error:
+        raise ClientGone from error
+    try:
+        yield _read(form, limit_bytes)
+    finally:
+        await form.close()
+
+
+def _read(form: FormData, limit_bytes: int) -> Form:
+    items = form.multi_items()
+    fields = tuple((name, value) for name, value in items if isinstance(value, str))
+    for name, value in items:
+        if isinstance(value, UploadFile):
+            if (value.size or 0) > limit_bytes:
+                raise _too_large(limit_bytes)
+            return Form(fields, name, value)
+    return Form(fields)
+
+
+async def _limited(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+    left = limit_bytes + FORM_OVERHEAD_BYTES
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and len(declared) < 20 and int(declared) > left:
+        raise _too_large(limit_bytes)
+    async for data in request.stream():
+        left -= len(data)
+        if left < 0:
+            raise _too_large(limit_bytes)
+        yield data
+
+
+def _too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the file is larger than {limit_bytes} bytes, which is the limit here", code="file_too_large")

@@ -1,0 +1,77 @@
+"""How much a model is to think, in Gemini's terms and in ours, and what each generation of models understands.
+
+Sources: Google's page on thinking and its table for OpenAI's `reasoning_effort` (November 2026): budgets of tokens for
+2.5, levels from Gemini 3 on, which cannot be told not to think at all; nothing before 2.5.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from core.request import Effort
+
+Generation: TypeAlias = tuple[int, int]
+
+FIRST_THINKING: Generation = (2, 5)
+FIRST_SIGNING: Generation = (3, 0)
+"""From here on a call must come back with the signature of the thought behind it, and budgets have become levels."""
+
+_UNNUMBERED: Generation = (99, 0)
+"""A model whose name has no number is taken for a new one: so are Google's own `-latest` names."""
+
+_BUDGETS: Mapping[Effort, int] = {
+    "none": 0,
+    "minimal": 1024,
+    "low": 1024,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 24576,
+    "max": 24576,
+}
+_LEVELS: Mapping[Effort, str] = {
+    "none": "minimal",
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
+LEVELS: Mapping[str, Effort] = {
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+}
+_LIMITS: tuple[tuple[int, Effort], ...] = ((1, "none"), (4096, "low"), (16384, "medium"))
+
+_NAME = re.compile(r"gemini-(\d{1,2})(?:\.(\d{1,2}))?(?![\d.])")
+
+
+def generation(model: str) -> Generation:
+    """Return which generation a model is of, as (2, 5). The open Gemma models understand what the first one does."""
+    found = _NAME.search(model)
+    if found is not None:
+        return int(found[1]), int(found[2] or 0)
+    return (1, 0) if model.startswith("gemma") else _UNNUMBERED
+
+
+def effort_of(budget_tokens: int) -> Effort | None:
+    """Return the effort a budget stands for: below 4096 tokens low, below 16384 medium; -1 leaves it to the model."""
+    if budget_tokens < 0:
+        return None
+    return next((effort for limit, effort in _LIMITS if budget_tokens < limit), "high")
+
+
+def thinking_config(effort: Effort | None, shows_thoughts: bool, model: str) -> dict[str, Any] | None:
+    """Return the `thinkingConfig` for a model, None for one that does not think."""
+    known = generation(model)
+    if known < FIRST_THINKING:
+        return None
+    shown = {"includeThoughts": True} if shows_thoughts else {}
+    if effort is None:
+        return shown
+    if known < FIRST_SIGNING:
+        return {"thinkingBudget": _BUDGETS[effort], **shown}
+    return {"thinkingLevel": _LEVELS[effort], **shown}

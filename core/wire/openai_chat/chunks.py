@@ -1,0 +1,94 @@
+"""The fields of a `chat.completion.chunk` that are read: OpenAI's, and what compatible vendors add to them.
+
+`reasoning_content` (DeepSeek, many others) and `reasoning` (OpenRouter, Groq) are one thing under two names.
+"""
+
+from msgspec import Raw, Struct
+
+from core.json_body import NULL
+
+
+class CallFunction(Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallCustom(Struct, frozen=True):
+    name: str | None = None
+    input: str | None = None
+
+
+class CallDelta(Struct, frozen=True):
+    """A piece of a call; some vendors leave the index out when there is one call only."""
+
+    index: int | None = None
+    id: str | None = None
+    function: CallFunction | None = None
+    custom: CallCustom | None = None
+
+
+class PictureUrl(Struct, frozen=True):
+    url: str = ""
+
+
+class Picture(Struct, frozen=True):
+    image_url: PictureUrl = PictureUrl()
+
+
+class UrlCitation(Struct, frozen=True):
+    url: str = ""
+    title: str | None = None
+    start_index: int = 0
+    end_index: int = 0
+
+
+class Annotation(Struct, frozen=True):
+    type: str = ""
+    url_citation: UrlCitation | None = None
+
+
+class Delta(Struct, frozen=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[CallDelta] | None = None
+    function_call: CallFunction | None = None
+    images: list[Picture] | None = None
+    annotations: list[Annotation] | None = None
+
+
+class Choice(Struct, frozen=True):
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+
+
+class PromptDetails(Struct, frozen=True):
+    cached_tokens: int | None = None
+
+
+class CompletionDetails(Struct, frozen=True):
+    reasoning_tokens: int | None = None
+
+
+class ChunkUsage(Struct, frozen=True):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+class SearchResult(Struct, frozen=True):
+    """A source that Perplexity names beside the answer, without its place in it."""
+
+    url: str = ""
+    title: str | None = None
+
+
+class Chunk(Struct, frozen=True):
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: ChunkUsage | None = None
+    search_results: list[SearchResult] | None = None
+    error: Raw = NULL

@@ -1,0 +1,233 @@
+"""A Chat Completions stream, OpenAI's or a compatible vendor's, to canonical events."""
+
+from msgspec import ValidationError, json
+
+from core.errors import (
+    MALFORMED_JSON,
+    InvalidRequest,
+    ProtocolViolation,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+from core.events import Citation, Event, Finish, FinishReason, Start, Usage
+from core.json_body import given
+from core.media import read_data_url
+from core.sentence import Sentence
+from core.sse import FrameReader
+from core.vendor_errors import failure
+from core.wire.openai_chat.chunks import CallDelta, Chunk, ChunkUsage, Delta, Picture
+
+_CHUNK = json.Decoder(Chunk)
+_ANY = json.Decoder()
+
+_FINISHES: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+_LEGACY = -1
+"""The place of a call of the old `function_call` form."""
+
+
+class Call:
+    """A call as far as it came. It begins once its name is known, whenever that is (P24)."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self.is_custom = False
+        self.pieces: list[str] = []
+        self.begun = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its arguments are complete JSON, so that nothing can follow them."""
+        try:
+            _ANY.decode("".join(self.pieces))
+        except MALFORMED_JSON:
+            return False
+        return not self.is_custom
+
+
+class ChatDecoder:
+    """Decodes one stream. `upstream` is the vendor's name in errors, `call_id` makes the ids that it leaves out."""
+
+    def __init__(self, upstream: str, ignored: tuple[str, ...] = (), call_id: str = "call") -> None:
+        self._upstream = upstream
+        self._ignored = ignored
+        self._call_id = call_id
+        self._reader = FrameReader()
+        self._sentence = Sentence()
+        self._block: tuple[str, int] | None = None
+        self._blocks = 0
+        self._text_chars = 0
+        self._citations: list[Citation] = []
+        self._calls: dict[int, Call] = {}
+        self._raw_reason: str | None = None
+        self._usage: Usage | None = None
+        self._failure: UpstreamError | None = None
+        self._is_over = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the events `data` completes; a failure that came behind some of them is raised by the next call."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            for _, frame in self._reader.feed(data):
+                self._take(frame)
+        except UpstreamError as error:
+            self._failure = error
+        events = self._sentence.take()
+        if self._failure is not None and not events:
+            raise self._failure
+        return events
+
+    def close(self) -> list[Event]:
+        """Return the last events. A stream without a finish reason was cut (P15)."""
+        if self._failure is not None:
+            raise self._failure
+        for _, frame in self._reader.close():
+            self._take(frame)
+        if self._raw_reason is None:
+            message = f"{self._upstream} cut its stream off before the answer was whole"
+            raise UpstreamUnavailable(message, upstream=self._upstream)
+        self._finish()
+        return self._sentence.take()
+
+    def _take(self, frame: bytes) -> None:
+        if self._is_over:
+            return
+        if frame == b"[DONE]":
+            self._is_over = True
+            return
+        try:
+            chunk = _CHUNK.decode(frame)
+        except MALFORMED_JSON as error:
+            fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
+            message = f"a chunk of {self._upstream}'s stream cannot be read: {fault}"
+            raise ProtocolViolation(message, upstream=self._upstream) from error
+        self._take_chunk(chunk)
+
+    def _take_chunk(self, chunk: Chunk) -> None:
+        if given(chunk.error) is not None:
+            raise failure(self._upstream, {"error": _ANY.decode(chunk.error)})
+        if not self._sentence.started:
+            self._sentence.start(Start(chunk.model or None, self._ignored))
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                if choice.delta is not None:
+                    self._take_delta(choice.delta)
+                self._raw_reason = choice.finish_reason or self._raw_reason
+        if chunk.usage is not None:
+            self._usage = _usage(chunk.usage) or self._usage
+        if chunk.search_results:
+            whole = self._text_chars
+            self._citations = [Citation(each.url, each.title or each.url, 0, whole) for each in chunk.search_results]
+
+    def _take_delta(self, delta: Delta) -> None:
+        if delta.content:
+            self._show("text", delta.content)
+            self._text_chars += len(delta.content)
+        if thought := delta.reasoning_content or delta.reasoning:
+            self._show("reasoning", thought)
+        if delta.refusal:
+            self._show("text", delta.refusal)
+        for annotation in delta.annotations or ():
+            if cited := annotation.url_citation:
+                title = cited.title or cited.url
+                self._citations.append(Citation(cited.url, title, cited.start_index, cited.end_index))
+        for position, call in enumerate(delta.tool_calls or ()):
+            self._take_call(position if call.index is None else call.index, call)
+        if delta.function_call is not None:
+            self._take_call(_LEGACY, CallDelta(function=delta.function_call))
+        for picture in delta.images or ():
+            self._take_picture(picture)
+
+    # Blocks.
+
+    def _show(self, kind: str, text: str) -> None:
+        if self._block is None or self._block[0] != kind:
+            self._end_block()
+            self._end_whole_calls()
+            self._block = (kind, self._blocks)
+            self._blocks += 1
+            self._sentence.begin(self._block, "text" if kind == "text" else "reasoning")
+        self._sentence.delta(self._block, text)
+
+    def _end_block(self) -> None:
+        if self._block is not None:
+            is_text = self._block[0] == "text"
+            self._sentence.end(self._block, tuple(self._citations) if is_text else ())
+            if is_text:
+                self._citations, self._text_chars = [], 0
+            self._block = None
+
+    def _take_call(self, place: int, delta: CallDelta) -> None:
+        call = self._calls.setdefault(place, Call())
+        name = (delta.function and delta.function.name) or (delta.custom and delta.custom.name)
+        text = (delta.function and delta.function.arguments) or (delta.custom and delta.custom.input) or ""
+        if not call.begun:
+            call.id = delta.id or call.id
+            call.name = name or call.name
+            call.is_custom = call.is_custom or delta.custom is not None
+            if call.name:
+                self._begin_call(place, call)
+        if text:
+            call.pieces.append(text)
+            if call.begun:
+                self._sentence.delta(place, text)
+
+    def _begin_call(self, place: int, call: Call) -> None:
+        self._end_block()
+        self._end_whole_calls()
+        call.begun = True
+        identity = call.id or f"{self._call_id}_{max(place, 0)}"
+        self._sentence.begin(place, "call", identity, call.name, "custom" if call.is_custom else "function")
+        for piece in call.pieces:
+            self._sentence.delta(place, piece)
+
+    def _end_whole_calls(self) -> None:
+        """End the calls that cannot go on; one that still can stays open, and what follows waits for it (P26)."""
+        for place, call in self._calls.items():
+            if self._sentence.has(place) and call.is_whole:
+                self._sentence.end(place)
+
+    def _take_picture(self, picture: Picture) -> None:
+        self._end_block()
+        try:
+            blob = read_data_url(picture.image_url.url, "images")
+        except InvalidRequest as error:
+            message = f"{self._upstream} sent a picture that is no data URL"
+            raise ProtocolViolation(message, upstream=self._upstream) from error
+        self._sentence.image(blob.media_type, blob.data)
+
+    # The end.
+
+    def _finish(self) -> None:
+        if self._sentence.finished:
+            return
+        if any(not call.begun for call in self._calls.values()):
+            raise ProtocolViolation(f"{self._upstream} made a call without a name", upstream=self._upstream)
+        self._end_block()
+        raw = self._raw_reason or ""
+        reason = _FINISHES.get(raw, "other")
+        if self._calls and reason in ("stop", "other"):
+            reason = "tool_calls"
+        self._sentence.start(Start(None, self._ignored))
+        self._sentence.finish(Finish(reason, raw, self._usage))
+
+
+def _usage(usage: ChunkUsage) -> Usage | None:
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        cached_input_tokens=prompt.cached_tokens if prompt else None,
+        reasoning_tokens=completion.reasoning_tokens if completion else None,
+    )

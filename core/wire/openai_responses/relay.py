@@ -1,0 +1,44 @@
+"""A Responses body that goes to a vendor of the same format as it is, and the answer's bytes that come back."""
+
+import re
+
+from msgspec import Raw, json
+
+from core.request import ChatRequest, Reasoning
+from core.wire.openai_responses.compaction import MARK
+from core.wire.openai_responses.requests import COMPACTS
+
+_FIELDS = json.Decoder(dict[str, Raw])
+_OUR_COMPACTION = f'"{MARK}'.encode()
+
+_MARKS = (b"response.completed", b"response.incomplete", b"response.failed", b"error")
+"""One of them is in every last event: found thirty times as fast as the event itself."""
+
+_LAST_WORD = re.compile(
+    rb'(?:^|\n)(?:event: ?|data: ?\{"type": ?")(?:response\.(?:completed|incomplete|failed)|error)["\r\n]'
+)
+
+
+def can_pass(body: bytes, request: ChatRequest) -> bool:
+    """Say whether only the vendor need understand this body: compactions are the gateway's own, in and out."""
+    return COMPACTS not in request.echo and _OUR_COMPACTION not in body and not _has_foreign_reasoning(request)
+
+
+def _has_foreign_reasoning(request: ChatRequest) -> bool:
+    """Say whether there is reasoning that the vendor neither keeps nor has sealed: it would look for it in vain."""
+    parts = (part for message in request.messages for part in message.parts)
+    return request.store is False and any(isinstance(part, Reasoning) and part.opaque is None for part in parts)
+
+
+def passing_body(body: bytes, request: ChatRequest, model: str) -> bytes:
+    """Return the body as it goes on: as it came, but for the vendor's name of the model, and streams not given here."""
+    fields = _FIELDS.decode(body)
+    changes = {} if model == request.model else {"model": Raw(json.encode(model))}
+    if not request.stream and fields.get("stream") == Raw(b"true"):
+        changes["stream"] = Raw(b"false")
+    return json.encode({**fields, **changes}) if changes else body
+
+
+def is_last(frames: bytes) -> bool:
+    """Say whether these frames hold the event that ends a stream."""
+    return any(mark in frames for mark in _MARKS) and _LAST_WORD.search(frames) is not None
