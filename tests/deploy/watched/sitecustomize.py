@@ -1,0 +1,22 @@
+"""Reports every file that a function's process opens to write outside /tmp and /dev, on standard error (PEP 578).
+
+The package counts as outside: a test may have unpacked it under /tmp.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+PACKAGE = os.environ["LAMBDA_TASK_ROOT"]
+CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link", "os.truncate")
+
+
+def report(event: str, arguments: tuple[object, ...]) -> None:
+    if event in CHANGES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING):
+        path = str(Path(str(arguments[0])).absolute())
+        if not path.startswith(("/tmp/", "/dev/")) or path.startswith(PACKAGE):
+            sys.stderr.write(f"WROTE {event} {path}\n")
+
+
+sys.addaudithook(report)
