@@ -1,32 +1,28 @@
-"""A simulated ChatGPT Web that costs next to nothing: the calls of one turn, over bare asyncio.
+"""Simulated vendors that cost next to nothing: ready bytes over a bare asyncio protocol, in a process of their own.
 
-The turn's stream is delta encoding v1. A request says in its URL or body (a prompt will do) how many deltas it
-wants (`deltas=N`), how many a second (`rate=N`, 0: at once) and how many in each HTTP chunk when at once
-(`batch=N`); BENCH_DELTAS, BENCH_RATE and BENCH_BATCH are the defaults. `python -m bench.mock_upstream --port N`
-serves 127.0.0.1.
+`python -m bench.mock_upstream --port N` serves 127.0.0.1. The path chooses the format, the prompt says how much is
+sent and how fast (`bench.order`). At once means in writes of up to 64 KB, for as long as the reader keeps up.
 """
 
 import argparse
 import asyncio
 import functools
-import os
 import re
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import cast
 
 import msgspec
 import uvloop
 
-CONVERSATION_ID = "6974e0a3-b684-8321-a73a-bf4e7b6dfafe"
-MESSAGE_ID = "0fe98393-5d68-4e41-9fb6-75b50f27c79e"
-SLICE_BYTES = 1 << 14
+from bench.order import FIRST_SENTENCE, Order, paced_first_text, read_order
+from bench.vendor_formats import FORMATS, Format
+
+WRITE_BYTES = 1 << 16
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_OPTIONS = {name: re.compile(rb"%b=(\d+)" % name.encode()) for name in ("deltas", "rate", "batch")}
-_DEFAULTS = {
-    "deltas": int(os.environ.get("BENCH_DELTAS", "100")),
-    "rate": int(os.environ.get("BENCH_RATE", "0")),
-    "batch": int(os.environ.get("BENCH_BATCH", "1")),
-}
+_STREAMED = re.compile(rb'"stream": ?true')
 
 _NOT_REQUIRED = {"required": False}
 _SENTINEL = {
@@ -44,81 +40,78 @@ SIDE_CALLS: dict[bytes, object] = {
     b"/backend-api/sentinel/chat-requirements/finalize": {**_SENTINEL, "token": "bench-requirements"},
     b"/backend-api/f/conversation/prepare": {"status": "ok", "conduit_token": "bench-conduit"},
     b"/backend-api/models": {"models": [{"slug": "auto", "title": "Auto"}]},
+    b"/v1/models": {"object": "list", "data": [{"id": "bench-model", "object": "model", "owned_by": "bench"}]},
 }
-TURNS = {b"/backend-api/f/conversation", b"/backend-api/conversation"}
 
-
-def block(data: object, event: str | None = None) -> bytes:
-    """Return one server-sent event."""
-    name = f"event: {event}\n" if event else ""
-    return f"{name}data: {msgspec.json.encode(data).decode()}\n\n".encode()
-
-
-def first_blocks() -> list[bytes]:
-    message = {
-        "id": MESSAGE_ID,
-        "author": {"role": "assistant", "name": None, "metadata": {}},
-        "create_time": 1769267364.4,
-        "update_time": None,
-        "content": {"content_type": "text", "parts": [""]},
-        "status": "in_progress",
-        "end_turn": None,
-        "weight": 1.0,
-        "metadata": {"message_type": "next", "model_slug": "gpt-5-2"},
-        "recipient": "all",
-        "channel": "final",
-    }
-    document = {"message": message, "conversation_id": CONVERSATION_ID, "error": None, "error_code": None}
-    return [
-        block("v1", "delta_encoding"),
-        block({"p": "", "o": "add", "v": document, "c": 0}, "delta"),
-        block({"p": "/message/content/parts/0", "o": "append", "v": "Once"}, "delta"),
-    ]
-
-
-def last_blocks() -> list[bytes]:
-    patch = [
-        {"p": "/message/content/parts/0", "o": "append", "v": " end."},
-        {"p": "/message/status", "o": "replace", "v": "finished_successfully"},
-        {"p": "/message/end_turn", "o": "replace", "v": True},
-        {"p": "/message/metadata", "o": "append", "v": {"finish_details": {"type": "stop"}}},
-    ]
-    return [
-        block({"p": "", "o": "patch", "v": patch}, "delta"),
-        block({"type": "message_stream_complete", "conversation_id": CONVERSATION_ID}),
-        b"data: [DONE]\n\n",
-    ]
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+END_OF_BODY = b"0\r\n\r\n"
 
 
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-DELTA = block({"v": " upon"}, "delta")
-OPENING = b"".join(map(chunk, first_blocks()))
-CLOSING = b"".join(map(chunk, last_blocks())) + b"0\r\n\r\n"
-STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-    b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+def opening(format_: Format, first_text: str) -> bytes:
+    return STREAM_HEAD + b"".join(map(chunk, format_.opening(first_text)))
 
 
-@functools.lru_cache(maxsize=8)
-def whole_answer(deltas: int, batch: int) -> bytes:
-    """Return a streamed answer with `batch` deltas in each chunk."""
-    batches, rest = divmod(deltas, batch)
-    body = chunk(DELTA * batch) * batches + (chunk(DELTA * rest) if rest else b"")
-    return STREAM_HEAD + OPENING + body + CLOSING
+def closing(format_: Format, deltas: int) -> bytes:
+    return b"".join(map(chunk, format_.closing(deltas))) + END_OF_BODY
 
 
-def json_answer(status: bytes, value: object) -> bytes:
-    body = msgspec.json.encode(value)
+@functools.lru_cache(maxsize=32)
+def streamed_answer(path: bytes, order: Order) -> bytes:
+    """Return a whole streamed answer with `batch` deltas in each chunk."""
+    format_ = FORMATS[path]
+    deltas = list(islice(cycle(format_.deltas), order.deltas))
+    batches = (deltas[begin : begin + order.batch] for begin in range(0, order.deltas, order.batch))
+    body = b"".join(chunk(b"".join(batch)) for batch in batches)
+    return opening(format_, FIRST_SENTENCE) + body + closing(format_, order.deltas)
+
+
+@functools.lru_cache(maxsize=32)
+def whole_answer(path: bytes, deltas: int) -> bytes:
+    whole = FORMATS[path].whole
+    assert whole is not None
+    return json_answer(b"200 OK", whole(deltas))
+
+
+def json_answer(status: bytes, body: bytes) -> bytes:
     head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     return head % (status, len(body)) + body
 
 
-JSON_ANSWERS = {path: json_answer(b"200 OK", value) for path, value in SIDE_CALLS.items()}
-NOT_FOUND = json_answer(b"404 Not Found", {"detail": "Not Found"})
+JSON_ANSWERS = {path: json_answer(b"200 OK", msgspec.json.encode(value)) for path, value in SIDE_CALLS.items()}
+NOT_FOUND = json_answer(b"404 Not Found", b'{"detail":"Not Found"}')
+
+
+class RequestReader:
+    """Takes a connection's bytes in any chunking and gives whole requests, bodies included, without copying twice."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._missing = 0
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Return the request once it is whole. A client sends its next one when this one is answered."""
+        self._parts.append(data)
+        self._missing -= len(data)
+        if self._missing > 0:
+            return None
+        request = b"".join(self._parts)
+        self._parts = [request]
+        end = request.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return None
+        length = _LENGTH.search(request, 0, end)
+        self._missing = end + (int(length[1]) if length else 0) - len(request)
+        if self._missing > 0:
+            return None
+        self._parts, self._missing = [], 0
+        return request
 
 
 class Upstream(asyncio.Protocol):
@@ -128,8 +121,8 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._received = b""
-        self._unsent = b""
+        self._requests = RequestReader()
+        self._unsent = memoryview(b"")
         self._may_write = True
         self._timer: asyncio.TimerHandle | None = None
 
@@ -137,18 +130,13 @@ class Upstream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._may_write = False
         if self._timer is not None:
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        end = self._received.find(b"\r\n\r\n") + 4
-        if end < 4:
-            return
-        length = _LENGTH.search(self._received, 0, end)
-        end += int(length[1]) if length else 0
-        if len(self._received) >= end:
-            request, self._received = self._received[:end], self._received[end:]
+        request = self._requests.feed(data)
+        if request is not None:
             self._answer(request)
 
     def pause_writing(self) -> None:
@@ -160,36 +148,43 @@ class Upstream(asyncio.Protocol):
 
     def _answer(self, request: bytes) -> None:
         path = request.split(b" ", 2)[1].partition(b"?")[0]
-        if path not in TURNS:
+        format_ = FORMATS.get(path)
+        if format_ is None:
             self._transport.write(JSON_ANSWERS.get(path, NOT_FOUND))
-        elif rate := option(request, "rate"):
-            self._transport.write(STREAM_HEAD + OPENING)
-            self._pace(option(request, "deltas"), 1 / rate, self._loop.time())
+            return
+        order = read_order(request)
+        if format_.whole is not None and not _STREAMED.search(request):
+            self._unsent = memoryview(whole_answer(path, order.deltas))
+            self._write_on()
+        elif order.rate:
+            self._begin_pace(format_, order)
         else:
-            self._unsent = whole_answer(option(request, "deltas"), option(request, "batch"))
+            self._unsent = memoryview(streamed_answer(path, order))
             self._write_on()
 
     def _write_on(self) -> None:
         while self._unsent and self._may_write:
-            piece, self._unsent = self._unsent[:SLICE_BYTES], self._unsent[SLICE_BYTES:]
+            piece, self._unsent = self._unsent[:WRITE_BYTES], self._unsent[WRITE_BYTES:]
             self._transport.write(piece)
 
-    def _pace(self, left: int, interval_s: float, due: float) -> None:
+    def _begin_pace(self, format_: Format, order: Order) -> None:
+        interval_s = 1 / order.rate
+        self._transport.write(opening(format_, paced_first_text(time.monotonic() + interval_s)))
+        deltas, end = cycle(map(chunk, format_.deltas)), closing(format_, order.deltas)
+        due = self._loop.time() + interval_s
+        self._timer = self._loop.call_at(due, self._pace, deltas, end, order.deltas, interval_s, due)
+
+    def _pace(self, deltas: Iterator[bytes], end: bytes, left: int, interval_s: float, due: float) -> None:
         if not left:
-            self._transport.write(CLOSING)
+            self._transport.write(end)
             return
-        self._transport.write(chunk(DELTA))
+        self._transport.write(next(deltas))
         due += interval_s
-        self._timer = self._loop.call_at(due, self._pace, left - 1, interval_s, due)
-
-
-def option(request: bytes, name: str) -> int:
-    found = _OPTIONS[name].search(request)
-    return int(found[1]) if found else _DEFAULTS[name]
+        self._timer = self._loop.call_at(due, self._pace, deltas, end, left - 1, interval_s, due)
 
 
 async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

@@ -1,8 +1,8 @@
 """What the gateway is compared with: bare Starlette that copies an upstream's bytes, over a choice of HTTP clients.
 
-`python -m bench.passthrough --leg stock --port N --upstream URL`. The leg `stock` is the yardstick: httpx as it
-comes. The others are the candidates among which the project's transport was chosen; `aiohttp` needs the package
-httpx-aiohttp, which is nowhere required.
+`python -m bench.passthrough --client stock --port N --upstream URL`. Every path is passed on. The client `stock` is the
+yardstick: httpx as it comes. The others are the candidates among which the project's transport was chosen; `aiohttp`
+needs the package httpx-aiohttp, which is nowhere required.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def over_our_transport() -> Leg:
     return stream
 
 
-LEGS: dict[str, Callable[[], Leg]] = {
+CLIENTS: dict[str, Callable[[], Leg]] = {
     "stock": lambda: over_httpx(httpx.AsyncHTTPTransport(limits=UNLIMITED)),
     "free-list": lambda: over_httpx(FreeList()),
     "aiohttp": over_aiohttp,
@@ -93,26 +93,25 @@ LEGS: dict[str, Callable[[], Leg]] = {
 
 
 def create_app(upstream: str, leg: Leg) -> Starlette:
-    url = f"{upstream}/backend-api/f/conversation"
-
-    async def copy(content: bytes) -> AsyncIterator[bytes]:
+    async def copy(url: str, content: bytes) -> AsyncIterator[bytes]:
         async with leg(url, content) as parts:
             async for part in parts:
                 yield part
 
     async def answer(request: Request) -> StreamingResponse:
-        return StreamingResponse(copy(await request.body()), media_type="text/event-stream")
+        parts = copy(upstream + request.url.path, await request.body())
+        return StreamingResponse(parts, media_type="text/event-stream")
 
-    return Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--leg", choices=LEGS, default="stock")
+    parser.add_argument("--client", choices=CLIENTS, default="stock")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
     arguments = parser.parse_args()
-    app = create_app(arguments.upstream, LEGS[arguments.leg]())
+    app = create_app(arguments.upstream, CLIENTS[arguments.client]())
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -1,181 +1,134 @@
-"""Measures the CPU that candidates spend per delta and per request, in turn within one run; prints medians.
+"""Measures the gateway beside its peers, in turn within one run, and writes what it found.
 
-`python -m bench.run` compares the gateway with the stock passthrough; `--candidates` names others (the legs of
-bench/passthrough.py). Everything runs on 127.0.0.1 in child processes that end with this one. CPU time is the
-kernel's (user + system, all threads); only ratios within one run carry over to another machine.
+`python -m bench.run` takes about ten minutes and writes bench/RESULTS.md with its picture; `--quick` takes two and
+writes to build/bench. Everything runs on 127.0.0.1 in child processes that end with this one. CPU time is the kernel's
+(user and system, all threads and children).
 """
 
 import argparse
-import base64
-import os
-import socket
-import subprocess
+import resource
+import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from types import FrameType
+from typing import NoReturn
 
 import msgspec
-from msgspec import Struct
 
-from bench.load import Report
-from bench.passthrough import LEGS
+from bench.candidates import CANDIDATES, find_peers
+from bench.children import ROOT
+from bench.ground import Clock, ground
+from bench.legs import LEGS, UPSTREAM, Leg
+from bench.machine import describe
+from bench.picture import Bar, bar_chart
+from bench.report import page
+from bench.results import Results
+from bench.sections.cpu import loads, measure_cpu
+from bench.sections.first_words import measure_first_words
+from bench.sections.growth import measure_growth
+from bench.sections.memory import measure_memory
+from bench.sections.pace import FULL, QUICK, SHARES, Bench, Pace, Section
+from bench.sections.start import measure_start
 
-ROOT = Path(__file__).parent.parent
-KEY = "bench-key"
-START_LIMIT_S = 20.0
-KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "HOME", "LANG")
-"""A developer's own tokens and proxies must not take part."""
+OVERTIME_S = 120
+"""After the limit of a run and this much more, it is given up: something hangs."""
 
+OPEN_FILES = 16_384
 
-class Load(Struct, frozen=True):
-    """`requests` in all, `streams` at once, each answer of `deltas` deltas at `rate` a second (0: at once).
-
-    `batch` deltas share an HTTP chunk.
-    """
-
-    name: str
-    unit: str
-    streams: int
-    requests: int
-    deltas: int
-    rate: int = 0
-    batch: int = 1
-
-
-LOADS = (
-    Load("per delta, 20 streams flat out, each its own chunk", "delta", streams=20, requests=100, deltas=4000),
-    Load(
-        "per delta, 20 streams flat out, 100 a chunk",
-        "delta",
-        streams=20,
-        requests=100,
-        deltas=4000,
-        batch=100,
-    ),
-    Load("per delta, 40 streams, 50 a second", "delta", streams=40, requests=40, deltas=200, rate=50),
-    Load("per request, 1 in flight", "request", streams=1, requests=500, deltas=1),
-    Load("per request, 256 in flight", "request", streams=256, requests=2000, deltas=1),
-)
-
-
-class Candidate(Struct, frozen=True):
-    name: str
-    port: int
-    pid: int
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(module: str, *arguments: str, port: int, **environment: str) -> Iterator[int]:
-    """Run a module that serves `port` as a child process until the context ends; give its process id."""
-    command = [sys.executable, "-m", module, "--port", str(port), *arguments]
-    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    process = subprocess.Popen(command, cwd=ROOT, env=kept | environment)
-    try:
-        wait_for(port, process)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"{process.args!r} does not serve port {port}")
-
-
-def start(name: str, upstream: str, stack: ExitStack) -> Candidate:
-    port = free_port()
-    if name == "isthmus":
-        environment = gateway_environment(upstream)
-        return Candidate(name, port, stack.enter_context(running("api", port=port, **environment)))
-    arguments = ("--leg", name, "--upstream", upstream)
-    return Candidate(name, port, stack.enter_context(running("bench.passthrough", *arguments, port=port)))
-
-
-def gateway_environment(upstream: str) -> dict[str, str]:
-    """Return settings under which the gateway takes the simulated upstream for ChatGPT Web."""
-    claims = base64.urlsafe_b64encode(b'{"sub":"bench","exp":4102444800}').decode().rstrip("=")
-    return {
-        "AUTH_TOKENS": KEY,
-        "CHATGPT_ACCESS_TOKENS": f"eyJhbGciOiJub25lIn0.{claims}.bench",
-        "CHATGPT_BASE_URL": upstream,
-        "LOG_LEVEL": "warning",
-    }
-
-
-def cpu_us(pid: int) -> float:
-    """Return the microseconds that a process's threads have spent on a CPU.
-
-    The first field of each thread's schedstat, in nanoseconds; the process's stat file has ticks of 10 ms.
-    """
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1000
-
-
-def drive(candidate: Candidate, load: Load) -> Report:
-    options = {
-        "port": candidate.port,
-        "streams": load.streams,
-        "requests": load.requests,
-        "deltas": load.deltas,
-        "rate": load.rate,
-        "batch": load.batch,
-    }
-    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "bench.load", "--key", KEY, *arguments]
-    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, timeout=180).stdout
-    return msgspec.json.decode(output, type=Report)
-
-
-def cost_us(candidate: Candidate, load: Load) -> float:
-    """Return the microseconds of CPU that the candidate spends on each of the load's units."""
-    before = cpu_us(candidate.pid)
-    report = drive(candidate, load)
-    count = report.deltas if load.unit == "delta" else report.requests
-    return (cpu_us(candidate.pid) - before) / count
-
-
-def measure(candidates: Sequence[Candidate], loads: Sequence[Load], rounds: int) -> Iterator[str]:
-    """Yield a table: a row for each load, a column for each candidate."""
-    yield " | ".join(["CPU µs", *(candidate.name for candidate in candidates)])
-    for load in loads:
-        costs: dict[str, list[float]] = {candidate.name: [] for candidate in candidates}
-        for _ in range(rounds):
-            for candidate in candidates:
-                costs[candidate.name].append(cost_us(candidate, load))
-        yield " | ".join([load.name, *(f"{median(costs[name]):.4g}" for name in costs)])
+SECTIONS: Mapping[str, Section] = {
+    "start": measure_start,
+    "memory": measure_memory,
+    "growth": measure_growth,
+    "cpu": measure_cpu,
+    "first words": measure_first_words,
+}
 
 
 def main() -> None:
+    arguments = parse_arguments()
+    pace = QUICK if arguments.quick else FULL
+    bound_time(pace.limit_s + OVERTIME_S)
+    allow_open_files()
+    legs = [leg for leg in chosen(arguments.candidates) if leg.name not in pace.without]
+    sections = [name for name in SHARES if name in arguments.sections]
+    peers = find_peers(arguments.litellm)
+    results = Results(arguments.quick, describe(peers), {})
+    began = time.monotonic()
+    names = [name for name in CANDIDATES if any(leg.candidate == name for leg in legs)]
+    with tempfile.TemporaryDirectory() as temporary, ground(names, Path(temporary), peers) as place:
+        results.absent = dict(place.absent)
+        for reason in place.absent.values():
+            print(f"LEFT OUT: {reason}", file=sys.stderr, flush=True)
+        clock = Clock(pace.limit_s, {name: SHARES[name] for name in sections})
+        measure(Bench(place, place.there(legs), pace, clock, results), sections)
+    results.took_s = time.monotonic() - began
+    default = ROOT / "build" / "bench" if arguments.quick or len(sections) < len(SHARES) else ROOT / "bench"
+    write(results, legs, pace, arguments.output or default)
+
+
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--candidates", nargs="+", choices=["isthmus", *LEGS], default=["stock", "isthmus"])
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    with ExitStack() as stack:
-        port = free_port()
-        stack.enter_context(running("bench.mock_upstream", port=port))
-        candidates = [start(name, f"http://127.0.0.1:{port}", stack) for name in arguments.candidates]
-        for candidate in candidates:
-            drive(candidate, Load("warm-up", "request", streams=20, requests=200, deltas=50))
-        for row in measure(candidates, LOADS, arguments.rounds):
-            print(row, flush=True)
+    standard = list(dict.fromkeys(leg.candidate for leg in LEGS.values() if not leg.is_extra))
+    everyone = list(dict.fromkeys(leg.candidate for leg in LEGS.values()))
+    parser.add_argument("--quick", action="store_true", help="look for two minutes, to see that it works")
+    parser.add_argument("--candidates", nargs="+", choices=everyone, default=standard)
+    parser.add_argument("--sections", nargs="+", choices=list(SHARES), default=list(SHARES))
+    parser.add_argument("--litellm", type=Path, help="LiteLLM's program, where it is installed (make bench-peers)")
+    parser.add_argument("--output", type=Path, help="the folder for RESULTS.md and its picture")
+    return parser.parse_args()
+
+
+def chosen(candidates: Sequence[str]) -> list[Leg]:
+    return [leg for leg in LEGS.values() if leg.candidate in {UPSTREAM, *candidates}]
+
+
+def bound_time(limit_s: float) -> None:
+    """End this process and its children when asked to, and when it takes too long."""
+
+    def give_up(number: int, _: FrameType | None) -> NoReturn:
+        sys.exit(f"ended by signal {number}" if number != signal.SIGALRM else f"not done after {limit_s:.0f} s")
+
+    signal.signal(signal.SIGTERM, give_up)
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(int(limit_s))
+
+
+def allow_open_files() -> None:
+    """Let this process and its children hold a thousand streams, each of them two sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def measure(bench: Bench, sections: Sequence[str]) -> None:
+    for name in sections:
+        began = time.monotonic()
+        SECTIONS[name](bench)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def write(results: Results, legs: Sequence[Leg], pace: Pace, folder: Path) -> None:
+    """Write the page, its picture, and every round's figures, the last below build/ alone."""
+    raw = ROOT / "build" / "bench" / "results.json"
+    for each in (folder, raw.parent):
+        each.mkdir(parents=True, exist_ok=True)
+    raw.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    text = page(results, legs, loads(pace), "results.svg")
+    (folder / "RESULTS.md").write_text(text)
+    (folder / "results.svg").write_text(picture(results, legs))
+    print(text)
+    print(f"written to {folder}", file=sys.stderr)
+
+
+def picture(results: Results, legs: Sequence[Leg]) -> str:
+    figures = [(leg, results.cpu("flat-1", leg.name)) for leg in legs if not leg.in_brief]
+    bars = [Bar(leg.title, value * 1e6, leg.candidate == "isthmus") for leg, value in figures if value]
+    bars.sort(key=lambda bar: bar.value)
+    subtitle = "microseconds of CPU, streams flat out, each delta its own chunk; logarithmic scale"
+    return bar_chart("What one streamed delta costs", subtitle, bars)
 
 
 if __name__ == "__main__":
