@@ -92,7 +92,7 @@ ROWS = [
             "core.media",
             "core.multipart",
             "core.openai_words",
-            "core.sentence",
+            "core.stream_decoder",
             "core.services",
             "core.sse",
             "core.text",

@@ -4,12 +4,11 @@ Blocks in which Anthropic tells of tools that it ran itself are left out; the so
 text's citations. A call of a tool that takes free text is kept back until its JSON is whole.
 """
 
-from msgspec import Struct, ValidationError, json, structs
+from msgspec import Struct, json, structs
 
-from core.errors import MALFORMED_JSON, ProtocolViolation, UpstreamError, UpstreamUnavailable
-from core.events import Citation, Event, Finish, FinishReason, Start, Usage
-from core.sentence import Sentence
-from core.sse import FrameReader
+from core.errors import MALFORMED_JSON, ProtocolViolation
+from core.events import Citation, Finish, FinishReason, Start, Usage
+from core.stream_decoder import StreamDecoder
 from core.wire.anthropic.errors import stated_error
 from core.wire.anthropic.events import ContentBlock, Delta, Fault, Source, StreamEvent, TokenCounts
 from core.wire.anthropic.names import Names
@@ -47,55 +46,24 @@ class _Block:
         self.pieces: list[str] | None = [] if custom else None
 
 
-class MessagesDecoder:
+class MessagesDecoder(StreamDecoder):
     """Decodes one stream. `upstream` is the vendor's name in errors, `names` what the request called the tools."""
 
     def __init__(self, upstream: str, names: Names, ignored: tuple[str, ...] = ()) -> None:
-        self._upstream = upstream
-        self._ignored = ignored
+        super().__init__(upstream, ignored)
         self._names = names
-        self._reader = FrameReader()
-        self._sentence = Sentence()
         self._blocks: dict[int, _Block] = {}
         self._has_called = False
         self._raw_reason: str | None = None
         self._counts = TokenCounts()
-        self._failure: UpstreamError | None = None
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Return the events `data` completes; a failure that came behind some of them is raised by the next call."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            for _, frame in self._reader.feed(data):
-                self._take(frame)
-        except UpstreamError as error:
-            self._failure = error
-        events = self._sentence.take()
-        if self._failure is not None and not events:
-            raise self._failure
-        return events
-
-    def close(self) -> list[Event]:
-        """Return the last events. A stream without a stop reason was cut (P15)."""
-        if self._failure is not None:
-            raise self._failure
-        for _, frame in self._reader.close():
-            self._take(frame)
-        if self._raw_reason is None and not self._sentence.finished:
-            message = f"{self._upstream} cut its stream off before the answer was whole"
-            raise UpstreamUnavailable(message, upstream=self._upstream)
-        self._finish()
-        return self._sentence.take()
-
-    def _take(self, frame: bytes) -> None:
+    def _take(self, name: bytes, frame: bytes) -> None:
         if self._sentence.finished or frame == b"[DONE]":
             return
         try:
             event = _EVENT.decode(frame)
         except MALFORMED_JSON as error:
-            fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
-            raise self._violation(f"an event of {self._upstream}'s stream cannot be read: {fault}") from error
+            raise self._unreadable("an event", error) from error
         self._take_event(event)
 
     def _take_event(self, event: StreamEvent) -> None:
@@ -105,7 +73,7 @@ class MessagesDecoder:
             case "content_block_start":
                 self._begin(event.index, event.content_block)
             case "content_block_stop":
-                self._end(event.index)
+                self._end_block(event.index)
             case "message_start":
                 self._start(event)
             case "message_delta":
@@ -187,7 +155,7 @@ class MessagesDecoder:
         else:
             pieces.append(text)
 
-    def _end(self, index: int | None) -> None:
+    def _end_block(self, index: int | None) -> None:
         block = None if index is None else self._blocks.pop(index, None)
         if index is None or block is None:
             return
@@ -204,12 +172,18 @@ class MessagesDecoder:
             given = {name: value for name, value in structs.asdict(counts).items() if value is not None}
             self._counts = structs.replace(self._counts, **given)
 
+    def _end(self) -> bool:
+        if self._raw_reason is None and not self._sentence.finished:
+            return False
+        self._finish()
+        return True
+
     def _finish(self) -> None:
         if self._sentence.finished:
             return
         self._sentence.start(Start(None, self._ignored))
         for index in list(self._blocks):
-            self._end(index)
+            self._end_block(index)
         raw = self._raw_reason or "end_turn"
         reason = _FINISHES.get(raw, "other")
         if self._has_called and reason in ("stop", "other"):

@@ -1,6 +1,6 @@
 """A streamGenerateContent answer (`alt=sse`) to canonical events."""
 
-from msgspec import Struct, ValidationError, json
+from msgspec import Struct, json
 
 from core.errors import (
     MALFORMED_JSON,
@@ -10,11 +10,10 @@ from core.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from core.events import Event, Finish, FinishReason, Start, Usage
+from core.events import Finish, FinishReason, Start, Usage
 from core.json_body import given
 from core.media import read_base64
-from core.sentence import Sentence
-from core.sse import FrameReader
+from core.stream_decoder import StreamDecoder
 from core.vendor_errors import failure
 from core.wire.gemini.chunks import (
     AnswerPart,
@@ -55,7 +54,7 @@ class _FreeText(Struct, frozen=True):
 _FREE_TEXT = json.Decoder(_FreeText)
 
 
-class GeminiDecoder:
+class GeminiDecoder(StreamDecoder):
     """Decodes one stream.
 
     `upstream` is the vendor's name in errors, `call_id` begins the ids that Gemini leaves out, `custom` names the tools
@@ -70,13 +69,10 @@ class GeminiDecoder:
         custom: frozenset[str] = frozenset(),
         signs_texts: bool = True,
     ) -> None:
-        self._upstream = upstream
-        self._ignored = ignored
+        super().__init__(upstream, ignored)
         self._call_id = call_id
         self._custom = custom
         self._signs_texts = signs_texts
-        self._reader = FrameReader()
-        self._sentence = Sentence()
         self._kind: str | None = None
         self._block = 0
         self._calls = 0
@@ -84,41 +80,12 @@ class GeminiDecoder:
         self._raw_reason: str | None = None
         self._reason_text: str | None = None
         self._usage: UsageMetadata | None = None
-        self._failure: UpstreamError | None = None
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Return the events `data` completes; a failure that came behind some of them is raised by the next call."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            for _, frame in self._reader.feed(data):
-                self._take(frame)
-        except UpstreamError as error:
-            self._failure = error
-        events = self._sentence.take()
-        if self._failure is not None and not events:
-            raise self._failure
-        return events
-
-    def close(self) -> list[Event]:
-        """Return the last events. A stream without a finish reason was cut (P15)."""
-        if self._failure is not None:
-            raise self._failure
-        for _, frame in self._reader.close():
-            self._take(frame)
-        if self._raw_reason is None:
-            message = f"{self._upstream} cut its stream off before the answer was whole"
-            raise UpstreamUnavailable(message, upstream=self._upstream)
-        self._finish(self._raw_reason)
-        return self._sentence.take()
-
-    def _take(self, frame: bytes) -> None:
+    def _take(self, name: bytes, frame: bytes) -> None:
         try:
             chunk = _CHUNK.decode(frame)
         except MALFORMED_JSON as error:
-            fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
-            message = f"a chunk of {self._upstream}'s stream cannot be read: {fault}"
-            raise ProtocolViolation(message, upstream=self._upstream) from error
+            raise self._unreadable("a chunk", error) from error
         if given(chunk.error) is not None:
             raise failure(self._upstream, _ANY.decode(frame))
         self._usage = chunk.usage_metadata or self._usage
@@ -214,6 +181,12 @@ class GeminiDecoder:
         self._sentence.image(inline.mime_type, data)
 
     # The end.
+
+    def _end(self) -> bool:
+        if self._raw_reason is None:
+            return False
+        self._finish(self._raw_reason)
+        return True
 
     def _finish(self, raw: str) -> None:
         if self._sentence.finished:

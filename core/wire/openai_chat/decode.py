@@ -1,19 +1,16 @@
 """A Chat Completions stream, OpenAI's or a compatible vendor's, to canonical events."""
 
-from msgspec import ValidationError, json
+from msgspec import json
 
 from core.errors import (
     MALFORMED_JSON,
     InvalidRequest,
     ProtocolViolation,
-    UpstreamError,
-    UpstreamUnavailable,
 )
-from core.events import Citation, Event, Finish, FinishReason, Start, Usage
+from core.events import Citation, Finish, FinishReason, Start, Usage
 from core.json_body import given
 from core.media import read_data_url
-from core.sentence import Sentence
-from core.sse import FrameReader
+from core.stream_decoder import StreamDecoder
 from core.vendor_errors import failure
 from core.wire.openai_chat.chunks import CallDelta, Chunk, ChunkUsage, Delta, Picture
 
@@ -53,15 +50,12 @@ class Call:
         return not self.is_custom
 
 
-class ChatDecoder:
+class ChatDecoder(StreamDecoder):
     """Decodes one stream. `upstream` is the vendor's name in errors, `call_id` makes the ids that it leaves out."""
 
     def __init__(self, upstream: str, ignored: tuple[str, ...] = (), call_id: str = "call") -> None:
-        self._upstream = upstream
-        self._ignored = ignored
+        super().__init__(upstream, ignored)
         self._call_id = call_id
-        self._reader = FrameReader()
-        self._sentence = Sentence()
         self._block: tuple[str, int] | None = None
         self._blocks = 0
         self._text_chars = 0
@@ -69,36 +63,9 @@ class ChatDecoder:
         self._calls: dict[int, Call] = {}
         self._raw_reason: str | None = None
         self._usage: Usage | None = None
-        self._failure: UpstreamError | None = None
         self._is_over = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Return the events `data` completes; a failure that came behind some of them is raised by the next call."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            for _, frame in self._reader.feed(data):
-                self._take(frame)
-        except UpstreamError as error:
-            self._failure = error
-        events = self._sentence.take()
-        if self._failure is not None and not events:
-            raise self._failure
-        return events
-
-    def close(self) -> list[Event]:
-        """Return the last events. A stream without a finish reason was cut (P15)."""
-        if self._failure is not None:
-            raise self._failure
-        for _, frame in self._reader.close():
-            self._take(frame)
-        if self._raw_reason is None:
-            message = f"{self._upstream} cut its stream off before the answer was whole"
-            raise UpstreamUnavailable(message, upstream=self._upstream)
-        self._finish()
-        return self._sentence.take()
-
-    def _take(self, frame: bytes) -> None:
+    def _take(self, name: bytes, frame: bytes) -> None:
         if self._is_over:
             return
         if frame == b"[DONE]":
@@ -107,9 +74,7 @@ class ChatDecoder:
         try:
             chunk = _CHUNK.decode(frame)
         except MALFORMED_JSON as error:
-            fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
-            message = f"a chunk of {self._upstream}'s stream cannot be read: {fault}"
-            raise ProtocolViolation(message, upstream=self._upstream) from error
+            raise self._unreadable("a chunk", error) from error
         self._take_chunk(chunk)
 
     def _take_chunk(self, chunk: Chunk) -> None:
@@ -207,13 +172,18 @@ class ChatDecoder:
 
     # The end.
 
-    def _finish(self) -> None:
+    def _end(self) -> bool:
+        if self._raw_reason is None:
+            return False
+        self._finish(self._raw_reason)
+        return True
+
+    def _finish(self, raw: str) -> None:
         if self._sentence.finished:
             return
         if any(not call.begun for call in self._calls.values()):
             raise ProtocolViolation(f"{self._upstream} made a call without a name", upstream=self._upstream)
         self._end_block()
-        raw = self._raw_reason or ""
         reason = _FINISHES.get(raw, "other")
         if self._calls and reason in ("stop", "other"):
             reason = "tool_calls"

@@ -7,15 +7,14 @@ an error with a status of its own then (chatgpt-web reference, section 10.3).
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, TypeAlias
 
-from msgspec import ValidationError, json
+from msgspec import json
 
-from core.errors import MALFORMED_JSON, InvalidRequest, ProtocolViolation, UpstreamError, UpstreamUnavailable
-from core.events import Citation, Event, Finish, FinishReason, Start, Usage
+from core.errors import MALFORMED_JSON, InvalidRequest, ProtocolViolation, UpstreamError
+from core.events import Citation, Finish, FinishReason, Start, Usage
 from core.json_body import NULL, given
 from core.media import read_base64, sniff
 from core.request import Opaque, ToolKind
-from core.sentence import Sentence
-from core.sse import FrameReader
+from core.stream_decoder import StreamDecoder
 from core.wire.openai_responses.frames import Answer, Counts, Kind, OutputItem, Part, StreamEvent
 from core.wire.openai_responses.requests import WIRE, qualified
 
@@ -61,7 +60,7 @@ class _Item:
         self.parts = 0
 
 
-class ResponsesDecoder:
+class ResponsesDecoder(StreamDecoder):
     """Decodes one stream. `upstream` is the vendor's name in errors, `meaning` tells what its errors are.
 
     `ignored` and `notes` go into the `Start`.
@@ -74,42 +73,13 @@ class ResponsesDecoder:
         ignored: tuple[str, ...] = (),
         notes: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self._upstream = upstream
+        super().__init__(upstream, ignored)
         self._meaning = meaning
-        self._ignored = ignored
         self._notes = notes
-        self._reader = FrameReader()
-        self._sentence = Sentence()
         self._model: str | None = None
         self._items: dict[int, _Item] = {}
         self._done: set[int] = set()
         self._called = False
-        self._failure: UpstreamError | None = None
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Return the events `data` completes; a failure that came behind some of them is raised by the next call."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            for name, frame in self._reader.feed(data):
-                self._take(name, frame)
-        except UpstreamError as error:
-            self._failure = error
-        events = self._sentence.take()
-        if self._failure is not None and not events:
-            raise self._failure
-        return events
-
-    def close(self) -> list[Event]:
-        """Return the last events. A stream without a terminal event was cut (P16)."""
-        if self._failure is not None:
-            raise self._failure
-        for name, frame in self._reader.close():
-            self._take(name, frame)
-        if not self._sentence.finished:
-            message = f"{self._upstream} cut its stream off before the answer was whole"
-            raise UpstreamUnavailable(message, upstream=self._upstream)
-        return self._sentence.take()
 
     def _take(self, name: bytes, frame: bytes) -> None:
         if self._sentence.finished or frame == b"[DONE]":
@@ -121,9 +91,10 @@ class ResponsesDecoder:
             if kind in _READ:
                 self._take_event(kind, _EVENT.decode(frame))
         except MALFORMED_JSON as error:
-            fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
-            message = f"an event of {self._upstream}'s stream cannot be read: {fault}"
-            raise ProtocolViolation(message, upstream=self._upstream) from error
+            raise self._unreadable("an event", error) from error
+
+    def _end(self) -> bool:
+        return self._sentence.finished
 
     def _take_event(self, kind: str, event: StreamEvent) -> None:
         match kind:
