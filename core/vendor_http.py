@@ -29,6 +29,7 @@ WHOLE_ANSWER_FACTOR = 5
 _JSON = json.Decoder(Raw)
 _NOTHING: Mapping[str, str] = {}
 _FRAME_END = re.compile(rb"\n\n|\r\n\r\n")
+_ERROR = re.compile(rb'"error"(?!\s*:\s*null)')
 
 
 class VendorApi(Struct, frozen=True):
@@ -138,7 +139,7 @@ class VendorApi(Struct, frozen=True):
             try:
                 async for data in reply:
                     if whole := frames.feed(data):
-                        good, failed = self._before_error(whole) if whole.rfind(b'"error"') >= 0 else (whole, None)
+                        good, failed = self._before_error(whole) if _states_error(whole) else (whole, None)
                         is_over = is_over or ends(good)
                         if good:
                             yield good
@@ -203,6 +204,11 @@ class VendorApi(Struct, frozen=True):
 
     def _shapeless(self) -> UpstreamError:
         return ProtocolViolation(f"the answer of {self.vendor.name} has an unknown shape", upstream=self.vendor.name)
+
+
+def _states_error(frames: bytes) -> bool:
+    """Say whether a frame may state an error; whole responses say in passing that there is none."""
+    return b'"error"' in frames and _ERROR.search(frames) is not None
 
 
 def _is_whole(frame: bytes) -> bool:

@@ -184,14 +184,14 @@ def test_a_relayed_stream_that_fails_ends_legally(gateway: Gateway, keys: dict[s
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-@pytest.mark.parametrize("rule", [{"status": 500}, {"cut": True}], ids=["500", "cut before the first byte"])
+@pytest.mark.parametrize("rule", [{"status": 500}, {"cut": True}, {"stall": True}], ids=["500", "cut", "silence"])
 def test_a_route_falls_back_before_the_first_byte(
     upstream_server: Upstream, rule: dict[str, Any], stream: bool
 ) -> None:
     """The first target is ChatGPT Web on a port, scripted to fail for this account; the second a simulated vendor."""
     environ = upstream_server.environ(**{**VENDORS, "MODEL_ROUTES": ROUTE})
     upstream_server.script(token=environ["CHATGPT_ACCESS_TOKENS"], path="/f/conversation", **rule)
-    with running_gateway(environ) as gateway:
+    with running_gateway(environ, FIRST_BYTE_TIMEOUT_SECONDS="0.3") as gateway:
         answer = gateway.chat("Say hello", model="best", stream=stream)
         assert (answer.status_code, answer.headers["x-isthmus-upstream"]) == (200, "openai")
         assert "Hell" in answer.text
