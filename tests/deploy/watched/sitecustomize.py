@@ -13,9 +13,9 @@ CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.l
 
 
 def report(event: str, arguments: tuple[object, ...]) -> None:
-    if isinstance(arguments[0], int):
-        return  # a descriptor that is open already, such as a socket's
     if event in CHANGES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING):
+        if isinstance(arguments[0], int):
+            return  # a descriptor that is open already, such as a socket's
         path = str(Path(str(arguments[0])).absolute())
         if not path.startswith(("/tmp/", "/dev/")) or path.startswith(PACKAGE):
             sys.stderr.write(f"WROTE {event} {path}\n")
