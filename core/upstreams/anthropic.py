@@ -10,6 +10,7 @@ from core.contracts import Capabilities, Exchange, Recalled
 from core.errors import NotFound
 from core.events import Event
 from core.model_list import ModelList
+from core.passing import passing_body
 from core.request import OutputFormat, Reasoning, Turn
 from core.transport import Transport
 from core.vendor_http import VendorApi
@@ -107,13 +108,7 @@ class Anthropic:
 
 
 def _body(exchange: Exchange) -> bytes:
-    """Return the client's body with the model as this vendor calls it, streamed only if the client gets a stream."""
-    request, model = exchange.request, exchange.target.model
-    fields = _FIELDS.decode(exchange.body)
-    changed: dict[str, object] = {} if model == request.model else {"model": model}
-    if not request.stream and bytes(fields.get("stream", b"")) == b"true":
-        changed["stream"] = False
-    return json.encode({**fields, **changed}) if changed else exchange.body
+    return passing_body(exchange.body, exchange.request, exchange.target.model)
 
 
 def _forwarded(exchange: Exchange) -> dict[str, str]:

@@ -14,6 +14,7 @@ from core.errors import NotFound, UpstreamRejected
 from core.events import Event
 from core.file_form import FileForm
 from core.model_list import ModelList
+from core.passing import passing_body
 from core.request import Turn
 from core.services import (
     Download,
@@ -200,7 +201,7 @@ _RESPONSES_LANE = _Lane(
     "/responses",
     lambda abilities: abilities.responses,
     lambda exchange: responses_relay.can_pass(exchange.body, exchange.request),
-    lambda exchange: responses_relay.passing_body(exchange.body, exchange.request, exchange.target.model),
+    lambda exchange: passing_body(exchange.body, exchange.request, exchange.target.model),
     responses_relay.is_last,
     lambda frames: True,
 )

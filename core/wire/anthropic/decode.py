@@ -4,10 +4,11 @@ Blocks in which Anthropic tells of tools that it ran itself are left out; the so
 text's citations. A call of a tool that takes free text is kept back until its JSON is whole.
 """
 
-from msgspec import Struct, json, structs
+from msgspec import json, structs
 
 from core.errors import MALFORMED_JSON, ProtocolViolation
 from core.events import Citation, Finish, FinishReason, Start, Usage
+from core.free_text import free_text
 from core.stream_decoder import StreamDecoder
 from core.wire.anthropic.errors import stated_error
 from core.wire.anthropic.events import ContentBlock, Delta, Fault, Source, StreamEvent, TokenCounts
@@ -24,13 +25,6 @@ _FINISHES: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-
-
-class _FreeText(Struct, frozen=True):
-    input: str
-
-
-_FREE_TEXT = json.Decoder(_FreeText)
 
 
 class _Block:
@@ -160,7 +154,7 @@ class MessagesDecoder(StreamDecoder):
         if index is None or block is None:
             return
         if block.pieces:
-            self._sentence.delta(index, _free_text("".join(block.pieces)))
+            self._sentence.delta(index, free_text("".join(block.pieces)))
         cited = {source.url: source.title or source.url for source in block.citations if source.url}
         citations = tuple(Citation(url, title, 0, block.chars) for url, title in cited.items())
         self._sentence.end(index, citations, sealed(block.signature, block.data))
@@ -193,14 +187,6 @@ class MessagesDecoder(StreamDecoder):
 
     def _violation(self, message: str) -> ProtocolViolation:
         return ProtocolViolation(message, upstream=self._upstream)
-
-
-def _free_text(arguments: str) -> str:
-    """Return what a custom tool is called with; arguments of another shape are given as they are."""
-    try:
-        return _FREE_TEXT.decode(arguments).input
-    except MALFORMED_JSON:
-        return arguments
 
 
 def _usage(counts: TokenCounts) -> Usage | None:

@@ -10,9 +10,10 @@ from msgspec import Raw, Struct, json
 
 from core.contracts import Exchange
 from core.errors import Unsupported
+from core.free_text import FREE_TEXT
 from core.media import Blob
 from core.request import ChatRequest, Message, Text, Tool
-from core.wire.gemini.objects import FREE_TEXT, Object
+from core.wire.gemini.objects import Object
 from core.wire.gemini.requests import CONFIG, TOOL_CONFIG
 from core.wire.gemini.signatures import WIRE
 from core.wire.gemini.thinking import FIRST_SIGNING, generation, thinking_config

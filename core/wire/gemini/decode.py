@@ -1,6 +1,6 @@
 """A streamGenerateContent answer (`alt=sse`) to canonical events."""
 
-from msgspec import Struct, json
+from msgspec import json
 
 from core.errors import (
     MALFORMED_JSON,
@@ -11,6 +11,7 @@ from core.errors import (
     UpstreamUnavailable,
 )
 from core.events import Finish, FinishReason, Start, Usage
+from core.free_text import free_text
 from core.json_body import given
 from core.media import read_base64
 from core.stream_decoder import StreamDecoder
@@ -45,13 +46,6 @@ _FINISHES: dict[str, FinishReason] = {
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
 }
-
-
-class _FreeText(Struct, frozen=True):
-    input: str
-
-
-_FREE_TEXT = json.Decoder(_FreeText)
 
 
 class GeminiDecoder(StreamDecoder):
@@ -162,7 +156,7 @@ class GeminiDecoder(StreamDecoder):
         is_custom = call.name in self._custom
         identity = call.id or f"{self._call_id}_{self._calls}"
         self._sentence.begin(self._block, "call", identity, call.name, "custom" if is_custom else "function")
-        self._sentence.delta(self._block, _free_text(arguments) if is_custom else arguments)
+        self._sentence.delta(self._block, free_text(arguments) if is_custom else arguments)
         self._sentence.end(self._block)
         self._block += 1
         self._calls += 1
@@ -207,14 +201,6 @@ class GeminiDecoder(StreamDecoder):
         told = f": {feedback.block_reason_message}" if feedback.block_reason_message else ""
         message = f"{self._upstream} refused the prompt ({feedback.block_reason}){told}"
         return UpstreamRejected(message, upstream=self._upstream, status=400, code="content_filter")
-
-
-def _free_text(arguments: str) -> str:
-    """Return what a custom tool is called with; arguments of another shape are given as they are."""
-    try:
-        return _FREE_TEXT.decode(arguments).input
-    except MALFORMED_JSON:
-        return arguments
 
 
 def _usage(counts: UsageMetadata | None) -> Usage | None:

@@ -10,12 +10,10 @@ from core.contracts import Exchange
 from core.errors import MALFORMED_JSON, ProtocolViolation
 from core.events import Citation, Finish, FinishReason, Usage
 from core.fold import FoldedImage, FoldedText
+from core.free_text import FREE_TEXT
 from core.request import ToolCall
 
 Object = dict[str, Any]
-
-FREE_TEXT = "input"
-"""The one argument of a custom tool, for which this format has no kind of its own."""
 
 _FINISH_REASONS: dict[FinishReason, str] = {
     "stop": "STOP",

@@ -7,9 +7,10 @@ from typing import Any
 from msgspec import Raw, Struct, json
 
 from core.errors import MALFORMED_JSON, Unsupported
+from core.free_text import FREE_TEXT
 from core.media import Blob, as_url, is_data_url, read_data_url, sniff
 from core.request import Audio, ChatRequest, File, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
-from core.wire.gemini.objects import FREE_TEXT, Object
+from core.wire.gemini.objects import Object
 from core.wire.gemini.signatures import FOREIGN, signature_of
 
 _OBJECT = json.Decoder(dict[str, Raw])

@@ -5,13 +5,13 @@ The same for Chat Completions and for the older Completions.
 
 from msgspec import Raw, json
 
+from core import passing
 from core.request import ChatRequest
 
 GATEWAY_FIELDS = frozenset({"function_web_search", "function_image_gen", "function_code_interpreter", "options"})
 """Fields of a request that only this gateway knows: a body with one of them is not passed as it is."""
 
 _FIELDS = json.Decoder(dict[str, Raw])
-_TRUE = Raw(b"true")
 _FINISH_MARKS = (b'"finish_reason":"', b'"finish_reason": "')
 
 
@@ -25,12 +25,7 @@ def passing_body(body: bytes, request: ChatRequest, model: str) -> bytes:
 
     Where the gateway gives no streams, none is asked for.
     """
-    fields = _FIELDS.decode(body)
-    changed: dict[str, object] = {} if model == request.model else {"model": model}
-    if not request.stream and fields.get("stream") == _TRUE:
-        changed["stream"] = False
-        fields.pop("stream_options", None)
-    return json.encode(fields | changed) if changed else body
+    return passing.passing_body(body, request, model, ("stream_options",))
 
 
 def is_terminated(frames: bytes) -> bool:

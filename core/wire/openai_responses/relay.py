@@ -2,13 +2,10 @@
 
 import re
 
-from msgspec import Raw, json
-
 from core.request import ChatRequest, Reasoning
 from core.wire.openai_responses.compaction import MARK
 from core.wire.openai_responses.requests import COMPACTS
 
-_FIELDS = json.Decoder(dict[str, Raw])
 _OUR_COMPACTION = f'"{MARK}'.encode()
 
 _MARKS = (b"response.completed", b"response.incomplete", b"response.failed", b"error")
@@ -28,15 +25,6 @@ def _has_foreign_reasoning(request: ChatRequest) -> bool:
     """Say whether there is reasoning that the vendor neither keeps nor has sealed: it would look for it in vain."""
     parts = (part for message in request.messages for part in message.parts)
     return request.store is False and any(isinstance(part, Reasoning) and part.opaque is None for part in parts)
-
-
-def passing_body(body: bytes, request: ChatRequest, model: str) -> bytes:
-    """Return the body as it goes on: as it came, but for the vendor's name of the model, and streams not given here."""
-    fields = _FIELDS.decode(body)
-    changes = {} if model == request.model else {"model": Raw(json.encode(model))}
-    if not request.stream and fields.get("stream") == Raw(b"true"):
-        changes["stream"] = Raw(b"false")
-    return json.encode({**fields, **changes}) if changes else body
 
 
 def is_last(frames: bytes) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from msgspec import Raw, Struct, structs
 
+from core.passing import passing_body
 from core.request import ChatRequest, Message, Opaque, Reasoning, Text
 from core.wire.openai_responses.compaction import pack
-from core.wire.openai_responses.relay import can_pass, is_last, passing_body
+from core.wire.openai_responses.relay import can_pass, is_last
 from core.wire.openai_responses.requests import COMPACTS
 
 REQUEST = ChatRequest("m", (Message("user", (Text("Hi"),)),), stream=True)
