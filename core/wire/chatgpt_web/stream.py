@@ -146,7 +146,8 @@ class TurnDecoder:
         except UpstreamError as error:
             self._failure, self.over = error, True
         else:
-            self._settle_research(out)
+            if not self.failed:
+                self._settle_research(out)
         return self._returned(out)
 
     def reconnect(self) -> None:
@@ -175,6 +176,8 @@ class TurnDecoder:
     def close(self) -> list[Event]:
         """Return the end of the answer. Raises `UpstreamUnavailable` when there is none to end."""
         out = self.end_of_stream()
+        if self._failure is not None:
+            raise self._failure
         verdict = self.verdict()
         if verdict in ("cut", "handed_off", "silent"):
             raise UpstreamUnavailable(self._missing_answer(verdict), upstream=UPSTREAM)

@@ -14,7 +14,7 @@ from core.wire.chatgpt_web.message import Message
 from core.wire.chatgpt_web.research import Research, is_research_model, research
 from core.wire.chatgpt_web.stream import TurnDecoder, Verdict
 from tests.core.wire.chatgpt_web.computing import REPORT, research_call, spoken_widget, widget
-from tests.core.wire.chatgpt_web.streams import COMPLETE, DONE, OPENING, add, message, text_of, whole
+from tests.core.wire.chatgpt_web.streams import COMPLETE, DONE, OPENING, add, message, text_of, typed, whole
 from tests.strategies import JSON_VALUES
 
 COMPLETED = {"status": "completed", "report_message": REPORT}
@@ -180,4 +180,12 @@ def test_a_failure_within_the_stream_comes_after_what_was_said() -> None:
     stream = OPENING + add(whole("I begin.")) + add(widget({"status": "failed"}), 1) + END
     assert text_of(decoder.feed(stream)) == "I begin."
     with pytest.raises(UpstreamUnavailable, match="without a report: failed"):
+        decoder.close()
+
+
+def test_a_report_does_not_hide_a_failure_of_the_stream() -> None:
+    decoder = TurnDecoder()
+    stream = OPENING + add(whole("I begin.")) + add(widget(COMPLETED), 1) + typed("error")
+    assert text_of(decoder.feed(stream)) == "I begin."
+    with pytest.raises(UpstreamError):
         decoder.close()
