@@ -146,10 +146,10 @@ def test_the_log_shows_no_secret_and_nothing_that_was_said(stream: bool, caplog:
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/images/edits"])
-def test_a_bad_form_is_one_line_too(path: str, gateway_server: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_form_is_one_line_too(path: str, caplog: pytest.LogCaptureFixture) -> None:
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    with caplog.at_level(logging.INFO):
-        answer = gateway_server.web.post(path, content=b"--c\r\n", headers=headers)
+    with caplog.at_level(logging.INFO), running_gateway() as gateway:
+        answer = gateway.web.post(path, content=b"--c\r\n", headers=headers)
     assert answer.status_code == 400
     names = {record.name for record in caplog.records if not record.name.startswith(("http", "uvicorn"))}
     assert names == {"isthmus.access"}
