@@ -39,7 +39,7 @@ MAKE_VENV = "$(BASE_PYTHON)" -m venv $(VENV)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help install run test test-clients test-deploy deploy-vercel deploy-lambda package lint format bench \
+.PHONY: help install run test fuzz test-clients test-deploy deploy-vercel deploy-lambda package lint format bench \
     bench-peers bench-cold lock clean python-3.12
 .DELETE_ON_ERROR:
 
@@ -53,6 +53,9 @@ run: $(VENV)/.run ## serve on http://127.0.0.1:3040 (HOST, PORT)
 
 test: $(VENV)/.dev ## run the tests that need Python only
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+fuzz: $(VENV)/.dev ## try the properties on new cases, about half an hour
+	@$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 test-clients: $(VENV)/.dev $(NODE_CLIENTS) ## run SDKs and agents against it
 	@$(MAKE) --no-print-directory VENV=$(CLIENTS_VENV) $(CLIENTS_VENV)/.clients

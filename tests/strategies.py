@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -35,6 +36,9 @@ from core.request import Opaque, Turn
 Kind: TypeAlias = Literal["text", "reasoning", "tool_call", "image"]
 KINDS: tuple[Kind, ...] = ("text", "reasoning", "tool_call", "image")
 Whole = TypeVar("Whole", str, bytes, list[Event])
+
+MANY = settings(max_examples=3 * settings().max_examples)
+"""For a property whose cases are many kinds: three times as many as the profile gives."""
 
 NAMES = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=16)
 TEXTS = st.text(max_size=40)

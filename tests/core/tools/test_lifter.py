@@ -1,7 +1,7 @@
 """The laws of the lifter, over the table of answers and over answers made of fragments."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events import (
@@ -36,7 +36,7 @@ from tests.core.tools.lifting import (
     text_out,
 )
 from tests.core.tools.table import TABLE, F, own, tagged, xml
-from tests.strategies import pieces
+from tests.strategies import MANY, pieces
 
 FEWEST_ROWS = 120
 
@@ -103,7 +103,7 @@ FRAGMENTS = (
 ANSWERS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=8), max_size=10).map("".join)
 
 
-@settings(max_examples=400)
+@MANY
 @given(
     data=st.data(),
     streamed=st.booleans(),
@@ -134,7 +134,7 @@ def test_an_answer_of_fragments_means_the_same_however_it_is_cut(
         assert text_out(told) == text
 
 
-@settings(max_examples=300)
+@MANY
 @given(answer=ANSWERS, parallel=st.booleans())
 def test_a_stream_and_a_whole_answer_tell_the_same_unless_the_stream_had_to_break_or_to_keep_its_word(
     answer: str, parallel: bool

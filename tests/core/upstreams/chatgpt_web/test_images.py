@@ -5,7 +5,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -37,6 +37,7 @@ from tests.core.wire.chatgpt_web.pictures import call, notice, picture
 from tests.core.wire.chatgpt_web.streams import COMPLETE, DONE, OPENING, add, append, message, text_of, typed, whole
 from tests.core.wire.chatgpt_web.test_laws import STREAMS
 from tests.core.wire.chatgpt_web.test_stream import QUESTION, tree
+from tests.strategies import MANY
 
 pytestmark = pytest.mark.anyio
 
@@ -423,7 +424,7 @@ DRAWN = st.lists(
 
 
 @given(DRAWN | STREAMS.map(lambda streamed: [streamed]), st.sampled_from(WANTED))
-@settings(max_examples=200, deadline=None)
+@MANY
 def test_whatever_is_streamed_the_events_are_a_sentence_or_the_beginning_of_one(
     blocks: list[bytes], options: ImageOptions | None
 ) -> None:

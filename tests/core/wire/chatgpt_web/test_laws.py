@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import UpstreamError
@@ -39,7 +39,7 @@ from tests.core.wire.chatgpt_web.streams import (
     whole,
 )
 from tests.core.wire.chatgpt_web.test_captures import NAMES, capture
-from tests.strategies import JSON_VALUES, pieces
+from tests.strategies import JSON_VALUES, MANY, pieces
 
 WORDS = st.sampled_from(
     ["", "a", "bc ", "é", "🚀", "\ue200", "\ue200cite\ue202turn0search0\ue201", "【7†source】", "\n"]
@@ -161,7 +161,7 @@ def pictures(chunks: list[bytes]) -> tuple[Gallery, Verdict | None]:
 
 
 @given(st.binary() | STREAMS | mutated_captures())
-@settings(max_examples=300)
+@MANY
 def test_anything_gives_a_sentence_or_the_beginning_of_one_and_an_error_of_ours(stream: bytes) -> None:
     events, error = outcome([stream[:100], stream[100:]])
     if error is None:
@@ -171,7 +171,7 @@ def test_anything_gives_a_sentence_or_the_beginning_of_one_and_an_error_of_ours(
 
 
 @given(STREAMS, STREAMS, st.sampled_from(["reconnect", "go_on"]))
-@settings(max_examples=300)
+@MANY
 def test_so_does_a_turn_over_two_streams(first: bytes, second: bytes, between: str) -> None:
     decoder = TurnDecoder(Sent(frozenset(["m3"]), frozenset(["a"])))
     events: list[Event] = []
