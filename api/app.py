@@ -13,8 +13,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
-from api import audio, embeddings, files, handlers, images, raw, rerank, responses, sessions, usage
+from api import handlers
 from api.gateway import Gateway, build_gateway
+from api.later import Later
 from api.log import configure_logging
 from api.middleware.access import REQUEST_ID, Access
 from api.middleware.links import AuthOrLink
@@ -29,6 +30,10 @@ from core.wire.openai_chat import OPENAI_CHAT
 from core.wire.openai_completions import OPENAI_COMPLETIONS
 from core.wire.openai_images import OPENAI_IMAGE_EDITS, OPENAI_IMAGE_GENERATIONS, OPENAI_IMAGE_VARIATIONS
 from core.wire.openai_responses import OPENAI_COMPACTION, OPENAI_RESPONSES
+
+audio, embeddings, files, images = Later("audio"), Later("embeddings"), Later("files"), Later("images")
+raw, rerank, responses = Later("raw"), Later("rerank"), Later("responses")
+sessions, usage = Later("sessions"), Later("usage")
 
 EXPOSED_HEADERS = (
     REQUEST_ID,

@@ -13,7 +13,6 @@ from api.middleware.auth import Auth
 from api.middleware.errors import Errors
 from api.middleware.fallback import Fallback
 from api.middleware.intake import Intake
-from api.middleware.pages import Pages
 from api.middleware.query_key import AuthByQuery
 from api.middleware.sse import Sse
 from api.middleware.tools import Tools
@@ -34,6 +33,8 @@ class Routes:
     def turn(self, path: str, dialect: Dialect, handler: ASGIApp = handlers.answer, gate: type[Auth] = Auth) -> Route:
         """A turn of a conversation. Pages are read for those that `handlers.answer` answers, where the setting says."""
         reads_pages = self._settings.fetch_urls and handler is handlers.answer
+        if reads_pages:
+            from api.middleware.pages import Pages
         layers = (
             *self._entrance(dialect, gate),
             partial(Intake, gateway=self._gateway, dialect=dialect),

@@ -3,13 +3,17 @@
 It holds content, so it is off unless a path is set; `stderr` is the path for serverless.
 """
 
+from __future__ import annotations
+
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import json
 
 from core.settings import SettingsError
-from core.tools.lifter import Lifter
+
+if TYPE_CHECKING:
+    from core.tools.lifter import Lifter
 
 
 class ToolLog:
@@ -40,6 +44,8 @@ class ToolLog:
         self._append(text)
 
     def _append(self, text: str) -> None:
+        from pathlib import Path
+
         try:
             with Path(self.path).open("a", encoding="utf-8") as file:
                 file.write(text)

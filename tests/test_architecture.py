@@ -34,6 +34,7 @@ ROWS = [
     Row("the Lambda entry alone knows Mangum", ("api/lambda_handler.py",), (*EDGE, "mangum")),
     Row("the local server alone knows uvicorn", ("api/__main__.py",), (*EDGE, "uvicorn")),
     Row("the deadline alone asks Vercel's runtime", ("api/deadline.py",), (*EDGE, "vercel_runtime")),
+    Row("what is loaded later is loaded by name", ("api/later.py",), (*EDGE, "importlib")),
     Row("the edge knows the core and starlette", ("api/*",), EDGE),
     Row("the waist knows only itself", ("core/request.py", "core/events.py", "core/errors.py"), WAIST),
     Row("the laws of the waist know only the waist", ("core/grammar.py",), WAIST),

@@ -1,8 +1,12 @@
 """The layer that gives tools and structured output to an upstream that has neither.
 
 It lowers the request, lifts the answer, and asks the upstream again while that can still help. All judgement is in
-`core.tools`; here is only the loop.
+`core.tools`, which is loaded when a request first needs it; here is only the loop.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,8 +17,10 @@ from core.accounts import Principal
 from core.contracts import Capabilities, Exchange, Selective
 from core.request import OutputFormat
 from core.settings import Settings
-from core.tools.lifter import Lifter
-from core.tools.protocol import ask_again, has_format, has_tools, lower
+from core.tools.wants import has_format, has_tools
+
+if TYPE_CHECKING:
+    from core.tools.lifter import Lifter
 
 
 class Tools:
@@ -28,6 +34,12 @@ class Tools:
         if _is_native(exchange):
             await self.app({**scope, "exchange": exchange}, receive, send)
             return
+        await self._emulated(exchange, scope, receive, send)
+
+    async def _emulated(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        from core.tools.lifter import Lifter
+        from core.tools.protocol import ask_again, lower
+
         request, plan = lower(exchange.request, _salt(exchange.principal))
         lifter = Lifter(plan, exchange.id, exchange.request.stream, self.settings.refusal_retries)
         attempt = 0

@@ -46,6 +46,7 @@ class Exchanger:
         self._refresh_url = f"{settings.auth_base_url}/oauth/token"
         self._session_url = f"{settings.chatgpt_base_url}/api/auth/session"
         self._client_id = settings.chatgpt_oauth_client_id
+        self._proxy = settings.proxy.reveal() if settings.proxy else None
 
     async def exchange(self, kind: AccountKind, token: Secret, way: Way) -> Grant:
         """Return what a token is worth now. Raises `UpstreamError` of the scope "account"; never shows the token."""
@@ -59,6 +60,10 @@ class Exchanger:
         except UpstreamError as error:
             error.scope = "account"
             raise
+
+    async def own(self, kind: AccountKind, token: Secret, transport: Transport) -> Grant:
+        """Return what a caller's own token is worth. Raises as `exchange` does; one that is dead is a 401."""
+        return await owned(self.exchange(kind, token, Way(transport, self._proxy)))
 
     async def _refresh(self, token: Secret, way: Way) -> Grant:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}

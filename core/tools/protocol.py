@@ -14,6 +14,7 @@ from msgspec import Raw, Struct, json, structs
 from core.errors import MALFORMED_JSON, InvalidRequest
 from core.request import ChatRequest, Message, OutputFormat, Part, Text, Tool, ToolCall, ToolResult
 from core.tools.refusals import INSISTENCE
+from core.tools.wants import has_format, wants_call
 
 _NAME = re.compile(r"""[^"'<>\n]{1,128}""")
 
@@ -37,16 +38,6 @@ class Plan(Struct, frozen=True):
     parallel: bool
     output_format: OutputFormat | None
     quoted: tuple[str, ...]
-
-
-def has_tools(request: ChatRequest) -> bool:
-    """Say whether a request holds anything that an upstream without tools would not understand."""
-    return bool(request.tools) or _wants_call(request) or any(map(_has_calls, request.messages))
-
-
-def has_format(request: ChatRequest) -> bool:
-    """Say whether a request asks for JSON."""
-    return request.output_format is not None and request.output_format.kind != "text"
 
 
 def lower(request: ChatRequest, salt: str) -> tuple[ChatRequest, Plan]:
@@ -75,7 +66,7 @@ def lower(request: ChatRequest, salt: str) -> tuple[ChatRequest, Plan]:
     plan = Plan(
         tag=tag,
         tools={tool.name: tool for tool in _selected(request, offered)},
-        forced=bool(offered) and _wants_call(request),
+        forced=bool(offered) and wants_call(request),
         parallel=request.parallel_tool_calls is not False,
         output_format=structured,
         quoted=tuple(_quotable(request.messages)),
@@ -141,10 +132,6 @@ def _check_parameters(name: str, parameters: Raw, param: str) -> None:
 
 
 # What the model is told.
-
-
-def _wants_call(request: ChatRequest) -> bool:
-    return request.tool_choice.mode in ("required", "named")
 
 
 def _selected(request: ChatRequest, offered: Sequence[Tool]) -> Sequence[Tool]:
@@ -248,10 +235,6 @@ def _correction(plan: Plan, again: Again) -> str:
 
 
 # Earlier calls and results.
-
-
-def _has_calls(message: Message) -> bool:
-    return any(isinstance(part, ToolCall | ToolResult) for part in message.parts)
 
 
 def _names_of_calls(messages: Sequence[Message]) -> Mapping[str, str]:

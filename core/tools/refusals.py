@@ -7,6 +7,7 @@ only, and the model must deny something of itself or of where it runs: a right a
 # ruff: noqa: RUF001  (full-width marks end Chinese sentences)
 
 import re
+from functools import cache
 
 from core.request import Message, Text
 
@@ -55,10 +56,14 @@ _CHINESE = r"""
 |(?:文件|目录|项目|仓库)[^。！？\n]{0,10}(?:未|没有|没)(?:被)?挂载[^。！？\n]{0,6}(?:当前|此|这个|我的)?(?:环境|沙箱|沙盒|容器)
 """
 
-PHRASES = tuple(re.compile(pattern, re.IGNORECASE | re.VERBOSE) for pattern in (_ENGLISH, _PORTUGUESE, _CHINESE))
-"""One pattern for each language: English, Portuguese, Chinese."""
 
-STEMS = re.compile(
+@cache
+def _phrases() -> tuple["re.Pattern[str]", ...]:
+    """Return one pattern for each language. They take long to compile: the first who needs them does it."""
+    return tuple(re.compile(pattern, re.IGNORECASE | re.VERBOSE) for pattern in (_ENGLISH, _PORTUGUESE, _CHINESE))
+
+
+_STEMS = re.compile(
     r"n't\b|cannot|\bnot?\b|unable|sandbox|isolat|without|sorry|apolog|unfortunately"
     r"|\bn[ãa]o\b|isolad|falha|desculp|lament|infelizmente|无法|不能|不具备|缺少|没|无权|未|沙盒|沙箱|隔离|抱歉|对不起|遗憾",
     re.IGNORECASE,
@@ -75,7 +80,7 @@ def first_sentences(text: str) -> str | None:
     """
     beginning = _straight(text[:MAX_CHARS])
     ends = [end.end() for end in _SENTENCE_END.finditer(beginning) if beginning[: end.end()].strip()]
-    if ends and not STEMS.search(beginning, 0, ends[0]):
+    if ends and not _STEMS.search(beginning, 0, ends[0]):
         return text[: ends[0]]
     if len(ends) >= FIRST_SENTENCES:
         return text[: ends[FIRST_SENTENCES - 1]]
@@ -85,7 +90,7 @@ def first_sentences(text: str) -> str | None:
 def is_refusal(beginning: str) -> bool:
     """Say whether an answer's beginning denies having the tools it was given."""
     text = _straight(beginning[:MAX_CHARS])
-    return any(phrase.search(text) for phrase in PHRASES)
+    return any(phrase.search(text) for phrase in _phrases())
 
 
 def _straight(text: str) -> str:

@@ -8,8 +8,8 @@ from msgspec import Struct
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from api import handlers, images, responses
-from api.app import create_app
+from api import handlers
+from api.app import create_app, images, responses
 from api.gateway import build_gateway
 from api.middleware.access import Access
 from api.routing import Stack

@@ -1,10 +1,14 @@
 """Which models ChatGPT Web offers: its own list, or a fixed one while it cannot be asked (core/model_list.py)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from core.chatgpt.session import Session
+if TYPE_CHECKING:
+    from core.chatgpt.session import Session
 
 KNOWN_MODELS: tuple[str, ...] = (
     "auto",

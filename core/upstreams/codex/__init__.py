@@ -4,56 +4,48 @@ The gateway says who it is: its own name as `User-Agent` and `originator`. What 
 named (chatgpt-web reference, section 10).
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
-from msgspec import Struct
-
-from core.accounts import Pool, Principal, default_workspace, jwt_claims
+from core.accounts import Pool, Principal
 from core.affinity import affinity
-from core.chatgpt.session import EVENT_STREAM, Session
-from core.chatgpt.sessions import Sessions
-from core.chatgpt.tokens import Tokens
 from core.contracts import Capabilities, Exchange, Recalled
-from core.errors import NotFound, UpstreamDenied, UpstreamError
+from core.errors import NotFound
 from core.events import Event
 from core.model_list import ModelList
 from core.request import Turn
-from core.settings import Settings
-from core.transport import Reply, Transport
-from core.upstreams.codex.refusals import NAME, STALE_REASONING, failure, refusal
-from core.wire.openai_responses.build import ENCRYPTED, build_request
-from core.wire.openai_responses.decode import ResponsesDecoder
+from core.settings import CODEX, Settings
+from core.transport import Transport
 
-ORIGINATOR = "isthmus"
-
-CLIENT_VERSION = "0.144.1"
-"""The service tells the models that a client of this version can use: the one whose calls these follow (10.6)."""
+if TYPE_CHECKING:
+    from core.chatgpt.sessions import Sessions
+    from core.chatgpt.tokens import Tokens
 
 _CAPABILITIES = Capabilities(True, True, frozenset({"parallel_tool_calls", "reasoning"}))
-_LIMITS = "x-codex-"
-
-
-class _Model(Struct, frozen=True):
-    slug: str
-    visibility: str = "list"
-
-
-class _Models(Struct, frozen=True):
-    models: list[_Model]
 
 
 class Codex:
     """The pool's accounts, or a caller's own. What is learnt of an account here says nothing of it at ChatGPT Web."""
 
-    name = NAME
+    name = CODEX
 
-    def __init__(self, settings: Settings, pool: Pool, tokens: Tokens | None = None) -> None:
-        self._sessions = Sessions(settings, pool, tokens=tokens)
+    def __init__(self, settings: Settings, pool: Pool, tokens: Callable[[], Tokens | None] = lambda: None) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._tokens = tokens
         self._models = ModelList()
         self._is_wanted = settings.chatgpt_upstream != "web"
+
+    @cached_property
+    def _sessions(self) -> Sessions:
+        from core.chatgpt.sessions import Sessions
+
+        return Sessions(self._settings, self._pool, tokens=self._tokens())
 
     def capabilities(self, model: str) -> Capabilities:
         return _CAPABILITIES
@@ -64,17 +56,21 @@ class Codex:
             return ()
 
         async def ask() -> Sequence[str] | None:
+            from core.upstreams.codex.turns import listed
+
             session = await self._sessions.any(transport)
-            return None if session is None else await _listed(session)
+            return None if session is None else await listed(session)
 
         return await self._models.names(ask)
 
     async def stream(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[list[Event], None]:
         """Yield the answer. Before the first batch, an account-scoped failure moves on to the next account."""
+        from core.upstreams.codex.turns import answer
+
         exchange.principal.require_login("Codex")
         conversation = affinity(exchange.request, exchange.principal)
         sessions = self._sessions.of(exchange.principal, conversation, transport)
-        turn = partial(_turn, exchange, str(uuid5(NAMESPACE_URL, f"isthmus/codex/{conversation}")))
+        turn = partial(answer, exchange, str(uuid5(NAMESPACE_URL, f"isthmus/codex/{conversation}")))
         async with aclosing(self._sessions.stream(sessions, exchange.principal, turn)) as batches:
             async for events in batches:
                 yield events
@@ -84,66 +80,3 @@ class Codex:
 
     async def forget(self, turn: Turn, principal: Principal, transport: Transport) -> None:
         raise NotFound("Codex keeps no turns")
-
-
-async def _turn(exchange: Exchange, conversation: str, session: Session) -> AsyncGenerator[list[Event], None]:
-    """Yield the answer of one account; reasoning that it does not know is left behind at a second try."""
-    started = False
-    try:
-        async with aclosing(_answer(exchange, conversation, session, reasoned=True)) as batches:
-            async for events in batches:
-                started = True
-                yield events
-        return
-    except UpstreamError as error:
-        if started or error.code != STALE_REASONING:
-            raise
-    async with aclosing(_answer(exchange, conversation, session, reasoned=False)) as batches:
-        async for events in batches:
-            yield events
-
-
-async def _answer(
-    exchange: Exchange, conversation: str, session: Session, *, reasoned: bool
-) -> AsyncGenerator[list[Event], None]:
-    built = build_request(exchange, "codex", conversation, reasoned)
-    ignored = built.ignored if reasoned else (*built.ignored, ENCRYPTED)
-    headers = {"session_id": conversation, **_headers(session)}
-    async with session.request("POST", "/codex/responses", built.body, headers, EVENT_STREAM) as reply:
-        if reply.status != 200 or EVENT_STREAM not in reply.headers.get("content-type", EVENT_STREAM):
-            raise _refusal(session, reply, await reply.read())
-        decoder = ResponsesDecoder(NAME, failure, ignored, _notes(reply.headers))
-        async for data in reply:
-            if events := decoder.feed(data):
-                yield events
-        if events := decoder.close():
-            yield events
-
-
-async def _listed(session: Session) -> Sequence[str]:
-    path = f"/codex/models?client_version={CLIENT_VERSION}"
-    answer = await session.fetch("GET", path, _Models, headers=_headers(session))
-    return [model.slug for model in answer.models if model.visibility == "list"]
-
-
-def _headers(session: Session) -> dict[str, str]:
-    """Return who calls, and the workspace, which this service wants to be told always."""
-    account = session.account
-    if account is None:
-        raise RuntimeError("Codex is called for accounts only")
-    claims = jwt_claims((session.bearer or account.token).reveal())
-    workspace = account.account_id or default_workspace(claims)
-    named = {"chatgpt-account-id": workspace} if workspace else {}
-    return {"originator": ORIGINATOR, **named}
-
-
-def _refusal(session: Session, reply: Reply, body: bytes) -> UpstreamError:
-    error = refusal(reply.status, reply.headers, body)
-    if isinstance(error, UpstreamDenied) and session.owned and reply.status == 401:
-        error.status = 401
-    return error
-
-
-def _notes(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return what the service says of the account's limits (10.5), for the client's headers `x-isthmus-codex-...`."""
-    return tuple((name.removeprefix("x-"), value) for name, value in headers.items() if name.startswith(_LIMITS))

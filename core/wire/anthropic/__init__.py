@@ -9,7 +9,6 @@ from core.contracts import Encoder, Exchange
 from core.errors import GatewayError
 from core.fold import Response
 from core.request import ChatRequest
-from core.wire.anthropic import objects, requests, stream
 from core.wire.anthropic.errors import render_error
 from core.wire.anthropic.opaque import WIRE
 
@@ -21,18 +20,26 @@ class AnthropicMessages:
     media_type = "application/json"
 
     def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        from core.wire.anthropic import requests
+
         return requests.parse_request(body)
 
     def encoder(self, exchange: Exchange) -> Encoder:
+        from core.wire.anthropic import stream
+
         return stream.MessagesEncoder(exchange)
 
     def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        from core.wire.anthropic import objects
+
         return objects.render_response(exchange, response)
 
     def render_error(self, error: GatewayError) -> bytes:
         return render_error(error)
 
     def fail_relayed(self, exchange: Exchange, error: GatewayError, begun: bytes = b"") -> bytes:
+        from core.wire.anthropic import stream
+
         return stream.error_frame(error)
 
 
@@ -40,6 +47,8 @@ class AnthropicTokenCount(AnthropicMessages):
     """The dialect of `POST /v1/messages/count_tokens`: a Messages request without a limit, which nobody answers."""
 
     def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        from core.wire.anthropic import requests
+
         return requests.parse_request(body, needs_max_tokens=False)
 
     def render_count(self, tokens: int) -> bytes:

@@ -5,7 +5,6 @@ from core.errors import GatewayError
 from core.fold import Response
 from core.openai_words import render_error
 from core.request import ChatRequest
-from core.wire.openai_chat import requests, stream
 
 
 class OpenAIChat:
@@ -15,18 +14,26 @@ class OpenAIChat:
     media_type = "application/json"
 
     def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        from core.wire.openai_chat import requests
+
         return requests.parse_request(body, content_type)
 
     def encoder(self, exchange: Exchange) -> Encoder:
+        from core.wire.openai_chat import stream
+
         return stream.ChatEncoder(exchange)
 
     def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        from core.wire.openai_chat import stream
+
         return stream.render_response(exchange, response)
 
     def render_error(self, error: GatewayError) -> bytes:
         return render_error(error)
 
     def fail_relayed(self, exchange: Exchange, error: GatewayError, begun: bytes = b"") -> bytes:
+        from core.wire.openai_chat import stream
+
         return stream.ChatEncoder(exchange).fail(error)
 
 

@@ -7,8 +7,6 @@ from core.errors import GatewayError
 from core.fold import Response
 from core.openai_words import render_error
 from core.request import ChatRequest
-from core.wire.openai_responses import requests, stream
-from core.wire.openai_responses.compaction import asks_for_summary
 
 
 class OpenAIResponses:
@@ -18,18 +16,26 @@ class OpenAIResponses:
     media_type = "application/json"
 
     def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        from core.wire.openai_responses import requests
+
         return requests.parse_request(body, content_type)
 
     def encoder(self, exchange: Exchange) -> Encoder:
+        from core.wire.openai_responses import stream
+
         return stream.ResponsesEncoder(exchange)
 
     def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        from core.wire.openai_responses import stream
+
         return stream.render_response(exchange, response)
 
     def render_error(self, error: GatewayError) -> bytes:
         return render_error(error)
 
     def fail_relayed(self, exchange: Exchange, error: GatewayError, begun: bytes = b"") -> bytes:
+        from core.wire.openai_responses import stream
+
         return stream.failed_frame(exchange, error, begun)
 
 
@@ -39,12 +45,16 @@ class OpenAICompaction(OpenAIResponses):
     name = "openai_compaction"
 
     def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        from core.wire.openai_responses.compaction import asks_for_summary
+
         return structs.replace(asks_for_summary(super().parse_request(body, content_type)), stream=False)
 
     def encoder(self, exchange: Exchange) -> Encoder:
         raise NotImplementedError("a compaction is never streamed")
 
     def render_response(self, exchange: Exchange, response: Response) -> bytes:
+        from core.wire.openai_responses import stream
+
         return stream.render_compaction(exchange, response)
 
 

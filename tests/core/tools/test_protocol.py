@@ -18,7 +18,8 @@ from core.request import (
     ToolChoice,
     ToolResult,
 )
-from core.tools.protocol import Again, ask_again, has_format, has_tools, lower, tag_for
+from core.tools.protocol import Again, ask_again, lower, tag_for
+from core.tools.wants import has_format, has_tools
 
 SALT = "the caller's key"
 SCHEMA = Raw(b'{"type":"object","properties":{"q":{"type":"string"}},"required":["q"]}')
