@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
@@ -26,7 +26,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     import httpx
 
-    from core.transport.client import Client
+    from core.transport.client import Answer, Call, Client
     from core.transport.public import Network
 
 __all__ = ["Content", "Fetched", "Reply", "Timeouts", "Transport"]
@@ -99,6 +99,27 @@ class Reply:
         return bytes(body[:limit_bytes])
 
 
+class _Request(AbstractAsyncContextManager[Reply]):
+    """A request under way. It lets go of what was sent: thousands of answers may be open, for minutes."""
+
+    def __init__(self, client: Callable[[], Awaitable[Client]], call: Call) -> None:
+        self._client = client
+        self._call: Call | None = call
+        self._answer: Answer | None = None
+
+    async def __aenter__(self) -> Reply:
+        call, self._call = self._call, None
+        if call is None:
+            raise RuntimeError("a request is made once")
+        client = await self._client()
+        self._answer = answer = await client.send(call)
+        return Reply(answer.status, answer.headers, answer.receive)
+
+    async def __aexit__(self, *failure: object) -> None:
+        if self._answer is not None:
+            await self._answer.aclose()
+
+
 class Transport:
     """Makes requests; keeps idle connections for each event loop it is used from, and no other state.
 
@@ -124,8 +145,7 @@ class Transport:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    @asynccontextmanager
-    async def request(
+    def request(
         self,
         method: str,
         url: str,
@@ -135,7 +155,7 @@ class Transport:
         proxy: str | None = None,
         first_byte_s: float | None = None,
         upstream: str = "",
-    ) -> AsyncGenerator[Reply, None]:
+    ) -> AbstractAsyncContextManager[Reply]:
         """Send a request and give its answer; leaving the context closes a connection whose body is unread.
 
         `content` is a whole body, or one that is read while it is sent, of which only the socket's buffers are held.
@@ -152,12 +172,7 @@ class Transport:
         patience = Patience(timeouts.connect_s, first_byte_s, timeouts.idle_s)
         merged = self._defaults | {name.lower(): value for name, value in headers.items()}
         body = content if isinstance(content, bytes) else Upload(content)
-        client = self._clients.get(asyncio.get_running_loop()) or await self._new_client()
-        answer = await client.send(Call(method, url, merged, body, proxy, patience, upstream))
-        try:
-            yield Reply(answer.status, answer.headers, answer.receive)
-        finally:
-            await answer.aclose()
+        return _Request(self._client, Call(method, url, merged, body, proxy, patience, upstream))
 
     async def fetch_public(
         self, url: str, *, param: str, limit_bytes: int, timeout_s: float = 20.0, accept: str = "*/*"
@@ -178,6 +193,9 @@ class Transport:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
+
+    async def _client(self) -> Client:
+        return self._clients.get(asyncio.get_running_loop()) or await self._new_client()
 
     async def _new_client(self) -> Client:
         from core.transport.client import Client

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Protocol, cast
 
 import httpx
@@ -17,10 +17,14 @@ from msgspec import Struct
 from core.errors import NotConfigured
 from core.transport.dial import Patience, ssl_context
 from core.transport.failures import FOREIGN, translate
+from core.transport.http1 import Head
 from core.transport.pool import IDLE_LIMIT_S, Body, Pool
 from core.transport.upload import Upload
 
 Mounts = Mapping[str, Callable[[], httpx.AsyncBaseTransport]]
+
+_WITH_BODY = ("POST", "PUT", "PATCH")
+"""The methods whose requests say how long their body is, even when there is none (RFC 9110, section 8.6)."""
 
 # Parsing a URL takes 18 µs, and nearly all requests go to a dozen of them.
 _parse_url = functools.lru_cache(maxsize=256)(httpx.URL)
@@ -61,10 +65,9 @@ class Client:
         """Return the answer with its head received; raise our errors."""
         try:
             transport = self._transport_for(call)
-            request = _build(call)
             if isinstance(transport, Pool):
-                return PooledAnswer(await transport.handle_async_request(request), call)
-            return await _send_foreign(transport, request, call)
+                return await _send_pooled(transport, call)
+            return await _send_foreign(transport, _build(call), call)
         except FOREIGN as error:
             raise translate(error, call.upstream, "head") from error
 
@@ -98,12 +101,12 @@ class Client:
 class PooledAnswer:
     """The answer of one of our own connections, which watch their time themselves."""
 
-    def __init__(self, response: httpx.Response, call: Call) -> None:
-        self.status = response.status_code
-        self.headers = _read_headers(response)
-        self._body = cast(Body, response.stream)
-        self._receive = self._body.receive
-        self._upstream = call.upstream
+    def __init__(self, head: Head, body: Body, upstream: str) -> None:
+        self.status = head.status
+        self.headers = _read_headers(head.headers)
+        self._body = body
+        self._receive = body.receive
+        self._upstream = upstream
 
     async def receive(self) -> bytes:
         try:
@@ -120,7 +123,7 @@ class ForeignAnswer:
 
     def __init__(self, response: httpx.Response, call: Call) -> None:
         self.status = response.status_code
-        self.headers = _read_headers(response)
+        self.headers = _read_headers(response.headers.raw)
         self._content = call.content
         self._stream = cast(httpx.AsyncByteStream, response.stream)
         self._parts = aiter(self._stream)
@@ -142,6 +145,12 @@ class ForeignAnswer:
             await self._parts.aclose()
         await self._stream.aclose()
         await _let_go(self._content)
+
+
+async def _send_pooled(pool: Pool, call: Call) -> PooledAnswer:
+    url = _parse_url(call.url)
+    head, body = await pool.send(call.method, url, _fields(call, url), call.content, call.patience)
+    return PooledAnswer(head, body, call.upstream)
 
 
 async def _send_foreign(transport: httpx.AsyncBaseTransport, request: httpx.Request, call: Call) -> ForeignAnswer:
@@ -175,6 +184,15 @@ def _kept(
     return transports[key]
 
 
+def _fields(call: Call, url: httpx.URL) -> list[tuple[bytes, bytes]]:
+    """Return the header fields of a call with the two that httpx would add: the host, and the length of the body."""
+    fields = [(b"host", url.netloc), *(_encode_header(name, value) for name, value in call.headers.items())]
+    length = call.content.size if isinstance(call.content, Upload) else len(call.content)
+    if length or call.method in _WITH_BODY:
+        fields.append((b"content-length", b"%d" % length))
+    return fields
+
+
 def _build(call: Call) -> httpx.Request:
     patience = call.patience
     silence_s = max(patience.first_byte_s, patience.idle_s)
@@ -195,10 +213,10 @@ def _encode_header(name: str, value: str) -> tuple[bytes, bytes]:
         raise httpx.LocalProtocolError(f"the header {name!r:.60} holds characters that HTTP does not allow") from error
 
 
-def _read_headers(response: httpx.Response) -> dict[str, str]:
+def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the headers with lower-case names; the values of a repeated one are joined with commas."""
     headers: dict[str, str] = {}
-    for raw_name, raw_value in response.headers.raw:
+    for raw_name, raw_value in raw:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers

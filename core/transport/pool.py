@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -68,10 +68,28 @@ class Pool(httpx.AsyncBaseTransport):
         self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        origin = origin_of(request.url)
-        connection, head = await self._exchange(origin, self._message(request))
-        body = Body(connection, functools.partial(self._give_back, origin))
+        upload = request.extensions.get("upload")
+        content = upload if isinstance(upload, Upload) else request.content
+        patience: Patience = request.extensions["patience"]
+        head, body = await self.send(request.method, request.url, request.headers.raw, content, patience)
         return httpx.Response(head.status, headers=head.headers, stream=body)
+
+    async def send(
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Sequence[tuple[bytes, bytes]],
+        content: bytes | Upload,
+        patience: Patience,
+    ) -> tuple[Head, Body]:
+        """Send a request whose headers are complete; return the head of its answer, and the body. Raises as httpx does.
+
+        The short way: httpx's own objects for a request and its answer cost 60 µs.
+        """
+        origin = origin_of(url)
+        message = self._message(method.encode(), url, headers, content, patience)
+        connection, head = await self._exchange(origin, message)
+        return head, Body(connection, functools.partial(self._give_back, origin))
 
     async def aclose(self) -> None:
         """Close the idle connections; those in use are closed when their exchanges end."""
@@ -91,19 +109,25 @@ class Pool(httpx.AsyncBaseTransport):
         connection = await dial(origin, message.patience, self._proxy)
         return connection, await _send(connection, message)
 
-    def _message(self, request: httpx.Request) -> Message:
-        method, headers, target = request.method.encode(), request.headers.raw, request.url.raw_path
-        if self._proxy is not None and request.url.scheme == "http":
-            target = b"http://" + request.url.netloc + target
+    def _message(
+        self,
+        method: bytes,
+        url: httpx.URL,
+        headers: Sequence[tuple[bytes, bytes]],
+        content: bytes | Upload,
+        patience: Patience,
+    ) -> Message:
+        target = url.raw_path
+        if self._proxy is not None and url.scheme == "http":
+            target = b"http://" + url.netloc + target
             headers = [*headers, *proxy_headers(self._proxy)]
         try:
             head = write_head(method, target, headers)
         except Unwritable as error:
             raise httpx.LocalProtocolError(str(error)) from error
-        patience: Patience = request.extensions["patience"]
-        if isinstance(upload := request.extensions.get("upload"), Upload):
-            return Message(method, head, patience, upload)
-        return Message(method, head + request.content, patience)
+        if isinstance(content, Upload):
+            return Message(method, head, patience, content)
+        return Message(method, head + content, patience)
 
     def _take_idle(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin, [])
