@@ -9,12 +9,18 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
+from core.contracts import Exchange
 from core.events import Event
 
 EXTENSION = "http.response.isthmus.events"
 
 RELAY = "http.response.isthmus.relay"
 """The other message: `data` holds bytes in the client's own format, `ended` says that the answer is complete."""
+
+
+def with_exchange(scope: Scope, exchange: Exchange) -> Scope:
+    """Return the scope for the layer inside: a copy, unless the exchange is the same."""
+    return scope if scope["exchange"] is exchange else {**scope, "exchange": exchange}
 
 
 class EventStream:

@@ -7,6 +7,7 @@ answer, its failure is the answer's end; nobody goes on with another model's sen
 from msgspec import structs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.events import with_exchange
 from core.breaker import Breaker
 from core.contracts import Exchange, Target
 from core.errors import UpstreamError
@@ -23,9 +24,10 @@ class Fallback:
         targets = self.breaker.order((exchange.target, *exchange.fallbacks), _name)
         for position, target in enumerate(targets):
             attempt = Attempt(target, send)
-            inner = structs.replace(exchange, target=target, fallbacks=())
+            is_only = target is exchange.target and not exchange.fallbacks
+            inner = exchange if is_only else structs.replace(exchange, target=target, fallbacks=())
             try:
-                await self.app({**scope, "exchange": inner}, receive, attempt.send)
+                await self.app(with_exchange(scope, inner), receive, attempt.send)
             except UpstreamError as error:
                 if error.scope == "provider":
                     self.breaker.failed(_name(target))

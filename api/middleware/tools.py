@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.events import EXTENSION
+from api.events import EXTENSION, with_exchange
 from api.tool_log import ToolLog
 from core.accounts import Principal
 from core.contracts import Capabilities, Exchange, Selective
@@ -32,7 +32,7 @@ class Tools:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._allowed(scope["exchange"])
         if _is_native(exchange):
-            await self.app({**scope, "exchange": exchange}, receive, send)
+            await self.app(with_exchange(scope, exchange), receive, send)
             return
         await self._emulated(exchange, scope, receive, send)
 
@@ -46,7 +46,7 @@ class Tools:
         while True:
             inner = structs.replace(exchange, id=f"{exchange.id}.{attempt}", request=request, body=b"")
             try:
-                await self._attempt({**scope, "exchange": inner}, receive, send, lifter)
+                await self._attempt(with_exchange(scope, inner), receive, send, lifter)
             finally:
                 self.log.write(scope.get("request_id"), attempt, lifter)
             if lifter.again is None:

@@ -94,14 +94,14 @@ class Sessions:
         self,
         sessions: Sequence[Session],
         principal: Principal,
-        answer: Callable[[Session], AsyncGenerator[list[Event], None]],
+        answer: Callable[[Session], Awaitable[AsyncGenerator[list[Event], None]]],
     ) -> AsyncGenerator[list[Event], None]:
         """Yield the first answer that comes. Before its first batch, an account-scoped failure moves on."""
         failures: list[UpstreamError] = []
         for session in sessions:
             started = False
             try:
-                async with aclosing(answer(await self.ready(session))) as batches:
+                async with aclosing(await answer(await self.ready(session))) as batches:
                     async for batch in batches:
                         started = True
                         yield batch

@@ -92,21 +92,16 @@ class TurnRun:
         """Yield the whole answer. Raises `UpstreamError`."""
         async with Fleeting(self._session, keep=not self._plan.fleeting) as fleeting:
             try:
-                async with aclosing(self._shown()) as batches:
+                async with aclosing(self._told()) as batches:
+                    async for batch in batches:
+                        yield batch
+                async with aclosing(self._pictures.finished()) as batches:
                     async for batch in batches:
                         yield batch
                 end = self._decoder.close()
             finally:
                 fleeting.conversation_id = self.conversation_id
         yield end
-
-    async def _shown(self) -> AsyncGenerator[list[Event], None]:
-        async with aclosing(self._told()) as batches:
-            async for batch in batches:
-                yield batch
-        async with aclosing(self._pictures.finished()) as batches:
-            async for batch in batches:
-                yield batch
 
     async def _told(self) -> AsyncGenerator[list[Event], None]:
         parent = self._plan.outgoing.parent

@@ -1,7 +1,6 @@
 """The turns of one app instance: who may answer, what is sent, and what stays in the account afterwards."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from functools import partial
 from typing import Literal
 
@@ -35,7 +34,7 @@ class Turns:
         self._pause = pause
         self._uploads = Uploads()
 
-    async def stream(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[list[Event], None]:
+    def stream(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[list[Event], None]:
         """Yield the answer. Before the first batch, an account-scoped failure moves on to the next account."""
         exchange = _worded(exchange)
         temporary, fleeting = self._stay(exchange)
@@ -43,15 +42,9 @@ class Turns:
         plan_of = partial(self.plan, exchange, transport, temporary=temporary, fleeting=fleeting)
 
         async def answer(session: Session) -> AsyncGenerator[list[Event], None]:
-            plan = plan_of(attached=await attachments.into(session))
-            async with aclosing(TurnRun(plan, session).events()) as batches:
-                async for batch in batches:
-                    yield batch
+            return TurnRun(plan_of(attached=await attachments.into(session)), session).events()
 
-        sessions = self._sessions_for(exchange, transport)
-        async with aclosing(self._sessions.stream(sessions, exchange.principal, answer)) as batches:
-            async for batch in batches:
-                yield batch
+        return self._sessions.stream(self._sessions_for(exchange, transport), exchange.principal, answer)
 
     def plan(
         self,

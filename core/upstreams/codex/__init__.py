@@ -7,8 +7,7 @@ named (chatgpt-web reference, section 10).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
@@ -23,6 +22,7 @@ from core.settings import CODEX, Settings
 from core.transport import Transport
 
 if TYPE_CHECKING:
+    from core.chatgpt.session import Session
     from core.chatgpt.sessions import Sessions
     from core.chatgpt.tokens import Tokens
 
@@ -63,17 +63,19 @@ class Codex:
 
         return await self._models.names(ask)
 
-    async def stream(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[list[Event], None]:
+    def stream(self, exchange: Exchange, transport: Transport) -> AsyncGenerator[list[Event], None]:
         """Yield the answer. Before the first batch, an account-scoped failure moves on to the next account."""
         from core.upstreams.codex.turns import answer
 
         exchange.principal.require_login("Codex")
         conversation = affinity(exchange.request, exchange.principal)
         sessions = self._sessions.of(exchange.principal, conversation, transport)
-        turn = partial(answer, exchange, str(uuid5(NAMESPACE_URL, f"isthmus/codex/{conversation}")))
-        async with aclosing(self._sessions.stream(sessions, exchange.principal, turn)) as batches:
-            async for events in batches:
-                yield events
+        thread = str(uuid5(NAMESPACE_URL, f"isthmus/codex/{conversation}"))
+
+        async def turn(session: Session) -> AsyncGenerator[list[Event], None]:
+            return answer(exchange, thread, session)
+
+        return self._sessions.stream(sessions, exchange.principal, turn)
 
     async def recall(self, turn: Turn, principal: Principal, transport: Transport) -> Recalled:
         raise NotFound("Codex keeps no turns")

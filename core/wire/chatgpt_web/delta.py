@@ -57,7 +57,7 @@ class DeltaChannels:
         value = delta.v
         growing = self._growing
         if growing is not None and type(value) is str and delta.p is delta.o is delta.c is UNSET:
-            growing.pieces.append(value)
+            growing.append(value)
             self._answer.grow(self._messages[self._channel], value, out)
             return
         self._inherit(delta)

@@ -5,21 +5,23 @@ ignored, as the web client does; nothing here raises on a well-formed operation 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from io import StringIO
 from typing import Any
 
 
 class Rope:
-    """A text that grows at its end: pieces, joined only when somebody reads them."""
+    """A text that grows at its end, in one buffer: thousands of pieces would weigh ten times what they say."""
 
-    __slots__ = ("pieces",)
+    __slots__ = ("_text", "append")
 
     def __init__(self, text: str) -> None:
-        self.pieces = [text] if text else []
+        self._text = StringIO()
+        self.append = self._text.write
+        self.append(text)
 
     def __str__(self) -> str:
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
+        return self._text.getvalue()
 
 
 Container = dict[str, Any] | list[Any]
@@ -28,7 +30,7 @@ Container = dict[str, Any] | list[Any]
 def apply(document: dict[str, Any], path: str, operation: str, value: Any) -> None:
     """Carry out one operation in place. `path` is a non-empty JSON pointer; unknown operations are ignored."""
     handler = _OPERATIONS.get(operation)
-    *parents, last = [_unescape(segment) for segment in path.split("/")[1:]] or [""]
+    *parents, last = _segments(path) or ("",)
     container: Any = document
     for segment in parents:
         container = _child(container, segment)
@@ -39,8 +41,8 @@ def apply(document: dict[str, Any], path: str, operation: str, value: Any) -> No
 def leaf(document: dict[str, Any], path: str) -> Any:
     """Return what stands at `path`, or None."""
     found: Any = document
-    for segment in path.split("/")[1:]:
-        found = _child(found, _unescape(segment))
+    for segment in _segments(path):
+        found = found.get(segment) if type(found) is dict else _child(found, segment)
     return found
 
 
@@ -49,6 +51,11 @@ def text_of(value: Any) -> str:
     if isinstance(value, Rope):
         return str(value)
     return value if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=256)
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(_unescape(segment) for segment in path.split("/")[1:])
 
 
 def _unescape(segment: str) -> str:
@@ -98,11 +105,11 @@ def _append(container: Container, segment: str, value: Any) -> None:
     target = _child(container, segment)
     if isinstance(target, Rope):
         if isinstance(value, str):
-            target.pieces.append(value)
+            target.append(value)
     elif isinstance(target, str):
         if isinstance(value, str):
             rope = Rope(target)
-            rope.pieces.append(value)
+            rope.append(value)
             _set(container, segment, rope)
     elif isinstance(target, list):
         target.extend(value) if isinstance(value, list) else target.append(value)

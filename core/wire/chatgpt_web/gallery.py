@@ -56,6 +56,9 @@ def gallery(messages: Iterable[Message], own_files: Collection[str] = ()) -> Gal
         if message.field("author/name") in CODE_TOOLS:
             charts |= {chart.file_id: chart for chart in _charts(message) if message.is_whole}
             continue
+        if message.shown == "text" and message.field("content/content_type") == "text":
+            awaited = awaited and not message.ends_turn
+            continue
         found = {picture.file_id: picture for picture in _pictures(message) if picture.file_id not in own_files}
         if found and message.is_whole:
             drafts |= newest

@@ -87,7 +87,8 @@ class TurnDecoder:
 
     def verdict(self) -> Verdict:
         """Say how the turn stands, as far as the bytes so far tell."""
-        answer, pictures, awaited = self._answer, self._answer.gallery(), self.awaits_result
+        answer, pictures = self._answer, self._answer.gallery()
+        awaited = pictures.awaited or self.researches
         # An asynchronous turn may give its picture in its own stream all the same: then nothing is elsewhere.
         handed_off = self._handed_off or awaited or (self._elsewhere and not pictures.finished)
         if self._blocked:
