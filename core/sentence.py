@@ -5,7 +5,7 @@ turn, so nothing is lost and nothing is out of order.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Literal, TypeAlias
 
 from core.errors import ProtocolViolation
@@ -99,6 +99,14 @@ class Sentence:
         if block is None or block.ended:
             raise ProtocolViolation("the upstream went on with a block that is not open")
         block.kept_back.append(text)
+
+    def deltas(self, key: Hashable, texts: Sequence[str]) -> None:
+        """Add to a block several times. Raises as `delta` does."""
+        if key == self._open:
+            self._out += [self._delta(self._index, text) for text in texts]
+            return
+        for text in texts:
+            self.delta(key, text)
 
     def end(self, key: Hashable, citations: tuple[Citation, ...] = (), opaque: Opaque | None = None) -> None:
         """End a block; one that is not there is left alone."""

@@ -38,11 +38,15 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Frame]:
         """Return the frames that `data` completes. Raises `ProtocolViolation` for an event over the size limit."""
+        return split(self.complete(data))
+
+    def complete(self, data: bytes) -> bytes:
+        """Return the blocks that `data` completes, with LF for every line end, for `split`. Raises as `feed` does."""
         if self._after_carriage_return or b"\r" in data:
             data = self._with_line_feeds(data)
         if not self._completes_a_block(data):
             self._hold(data)
-            return []
+            return b""
         if self._pending:
             data = b"".join((*self._pending, data))
             self._pending.clear()
@@ -50,12 +54,11 @@ class FrameReader:
         end = data.rindex(b"\n\n") + 2
         if end < len(data):
             self._hold(data[end:])
+            data = data[:end]
         if self._at_start:
             self._at_start = False
-            data, end = data.removeprefix(_BYTE_ORDER_MARK), end - 3 * data.startswith(_BYTE_ORDER_MARK)
-        if _ALL_PLAIN.fullmatch(data, 0, end):
-            return _PLAIN.findall(data, 0, end)
-        return [frame for block in data[:end].split(b"\n\n") if (frame := _parse_block(block))]
+            data = data.removeprefix(_BYTE_ORDER_MARK)
+        return data
 
     def close(self) -> list[Frame]:
         """Return the event that was still open, if it had data."""
@@ -86,6 +89,13 @@ class FrameReader:
         if data:
             self._after_carriage_return = data[-1:] == b"\r"
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def split(blocks: bytes) -> list[Frame]:
+    """Return the frames of complete blocks, as `FrameReader.complete` gives them."""
+    if _ALL_PLAIN.fullmatch(blocks):
+        return _PLAIN.findall(blocks)
+    return [frame for block in blocks.split(b"\n\n") if (frame := _parse_block(block))]
 
 
 class WholeFrames:

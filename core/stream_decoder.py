@@ -1,13 +1,21 @@
 """What the decoders of vendors' streams share: frames in, a sentence out, and a failure that waits for its turn."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from msgspec import ValidationError
 
 from core.errors import ProtocolViolation, UpstreamError, UpstreamUnavailable
 from core.events import Event
 from core.sentence import Sentence
-from core.sse import FrameReader
+from core.sse import FrameReader, split
+from core.text_runs import TextRun, learn_run
+
+_LEAST_TO_LEARN_FROM = 4
+"""Fewer events in a read are read one by one: to look for a run would take as long."""
+
+_WORTH_LEARNING_BYTES = 4096
+"""Of a read as long as this, the first half of so much is read one by one and learnt from, before the rest is read."""
 
 
 class StreamDecoder(ABC):
@@ -21,6 +29,7 @@ class StreamDecoder(ABC):
         self._ignored = ignored
         self._sentence = Sentence()
         self._reader = FrameReader()
+        self._run: TextRun | None = None
         self._failure: UpstreamError | None = None
 
     def feed(self, data: bytes) -> list[Event]:
@@ -28,8 +37,7 @@ class StreamDecoder(ABC):
         if self._failure is not None:
             raise self._failure
         try:
-            for name, frame in self._reader.feed(data):
-                self._take(name, frame)
+            self._take_blocks(self._reader.complete(data))
         except UpstreamError as error:
             self._failure = error
         events = self._sentence.take()
@@ -47,6 +55,40 @@ class StreamDecoder(ABC):
             message = f"{self._upstream} cut its stream off before the answer was whole"
             raise UpstreamUnavailable(message, upstream=self._upstream)
         return self._sentence.take()
+
+    def _take_blocks(self, blocks: bytes) -> None:
+        pieces = self._cut(blocks)
+        if len(pieces) == 1 and pieces[0][1] is None and len(blocks) > _WORTH_LEARNING_BYTES:
+            end = blocks.index(b"\n\n", _WORTH_LEARNING_BYTES // 2) + 2
+            self._take_frames(blocks[:end])
+            pieces = self._cut(blocks[end:])
+        for piece, texts in pieces:
+            if texts is None:
+                self._take_frames(piece)
+            else:
+                self._take_texts(texts)
+
+    def _cut(self, blocks: bytes) -> Sequence[tuple[bytes, list[str] | None]]:
+        return self._run.cut(blocks) if self._run else ((blocks, None),)
+
+    def _take_frames(self, blocks: bytes) -> None:
+        """Take blocks one by one, and learn from the last of several."""
+        frames = split(blocks)
+        for name, frame in frames:
+            self._take(name, frame)
+        if len(frames) >= _LEAST_TO_LEARN_FROM:
+            self._run = learn_run(*frames[-1], self._bare_text)
+
+    def _bare_text(self, frame: bytes) -> str | None:
+        """Return the text of a frame that does nothing but tell it, None for any other frame.
+
+        A format without this is read event by event.
+        """
+        return None
+
+    def _take_texts(self, texts: Sequence[str]) -> None:
+        """Take the texts of frames that differ from the one asked about last in their text alone."""
+        raise NotImplementedError
 
     @abstractmethod
     def _take(self, name: bytes, frame: bytes) -> None:

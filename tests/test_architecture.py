@@ -100,6 +100,7 @@ ROWS = [
             "core.services",
             "core.sse",
             "core.text",
+            "core.text_runs",
             "core.vectors",
             "core.vendor_errors",
         ),

@@ -6,6 +6,7 @@ until it is finished: a call is then judged before it is part of the answer, and
 """
 
 from collections.abc import Sequence
+from io import StringIO
 
 from msgspec.structs import replace
 
@@ -83,7 +84,7 @@ class Lifter:
         self._arguments: list[str] = []
         self._call_began = False
         self._structured = StructuredText(self._plan.output_format) if self._plan.output_format else None
-        self._said: list[str] = []
+        self._said = StringIO()
         self._space: list[str] = []
         self._in_leading_space = True
         self._gated: list[str] = []
@@ -136,7 +137,7 @@ class Lifter:
     @property
     def said(self) -> str:
         """What the model said in this attempt, as it said it."""
-        return "".join(self._said)
+        return self._said.getvalue()
 
     # Events in.
 
@@ -171,7 +172,7 @@ class Lifter:
             self._blocks.end_text(out, end)
 
     def _take_text(self, text: str, out: list[Event]) -> None:
-        self._said.append(text)
+        self._said.write(text)
         if not self._plan.tools:
             self._plain(text, out)
         elif self._reader is None and self._scanner.pass_plain(text):

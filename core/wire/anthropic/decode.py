@@ -4,6 +4,8 @@ Blocks in which Anthropic tells of tools that it ran itself are left out; the so
 text's citations. A call of a tool that takes free text is kept back until its JSON is whole.
 """
 
+from collections.abc import Sequence
+
 from msgspec import json, structs
 
 from core.errors import MALFORMED_JSON, ProtocolViolation
@@ -50,6 +52,7 @@ class MessagesDecoder(StreamDecoder):
         self._has_called = False
         self._raw_reason: str | None = None
         self._counts = TokenCounts()
+        self._bare_index: int | None = None
 
     def _take(self, name: bytes, frame: bytes) -> None:
         if self._sentence.finished or frame == b"[DONE]":
@@ -59,6 +62,24 @@ class MessagesDecoder(StreamDecoder):
         except MALFORMED_JSON as error:
             raise self._unreadable("an event", error) from error
         self._take_event(event)
+
+    def _bare_text(self, frame: bytes) -> str | None:
+        try:
+            event = _EVENT.decode(frame)
+        except MALFORMED_JSON:
+            return None
+        text = event.delta.text if event.delta else None
+        bare = StreamEvent("content_block_delta", event.index, delta=Delta("text_delta", text))
+        self._bare_index = event.index
+        return text if event == bare else None
+
+    def _take_texts(self, texts: Sequence[str]) -> None:
+        index = self._bare_index
+        block = None if index is None else self._blocks.get(index)
+        if index is None or block is None or self._sentence.finished:
+            return
+        self._sentence.deltas(index, [text for text in texts if text])
+        block.chars += sum(map(len, texts))
 
     def _take_event(self, event: StreamEvent) -> None:
         match event.type:

@@ -18,13 +18,13 @@ from core.events import (
     ReasoningDelta,
     ReasoningEnd,
     Start,
-    TextDelta,
     TextEnd,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
 )
 from core.fold import FoldedImage
+from core.text_runs import grouped, write_run
 from core.wire.anthropic.errors import error_object
 from core.wire.anthropic.objects import citation_object, message_object, picture_text, stop_object, usage_object
 from core.wire.anthropic.opaque import seal_of
@@ -56,11 +56,11 @@ class MessagesEncoder:
 
     def encode(self, events: Sequence[Event]) -> bytes:
         frames: list[bytes] = []
-        for event in events:
-            if type(event) is TextDelta:
+        for event in grouped(events):
+            if isinstance(event, list):
                 if not self._is_open:
                     self._open({"type": "text", "text": ""}, frames)
-                frames.append(self._text_head + _write(event.text) + _TAIL)
+                frames.append(write_run(event, self._text_head, _TAIL))
             elif type(event) is ToolCallDelta and not self._is_custom:
                 frames.append(self._input_head + _write(event.arguments) + _TAIL)
             else:

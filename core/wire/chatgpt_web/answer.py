@@ -177,6 +177,15 @@ class Answer:
             index = self._block_index
             out.append(TextDelta(index, text) if shown == "text" else ReasoningDelta(index, text))
 
+    def grow_by_all(self, message: Message, texts: Sequence[str], out: list[Event]) -> None:
+        """Show texts by which the message's grew one after the other."""
+        if self._block is message and self._continued is None and message.passes("".join(texts)):
+            self._last_text, index = message, self._block_index
+            out += [TextDelta(index, text) for text in texts if text]
+            return
+        for text in texts:
+            self.grow(message, text, out)
+
     def go_on(self) -> None:
         """Prepare for the messages of a `continue` turn, whose text belongs to the block that is open."""
         self._continued = self._last_text

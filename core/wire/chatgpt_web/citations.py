@@ -49,10 +49,14 @@ class MarkerFilter:
 
     def feed(self, text: str) -> str:
         """Return what of the text so far can be shown, beyond what was returned before."""
-        if not self._held and (text.isascii() or not _SPECIAL.search(text)):
-            self.sent_chars += len(text)
-            return text
-        return self._release(self._held + text)
+        return text if self.passes(text) else self._release(self._held + text)
+
+    def passes(self, text: str) -> bool:
+        """Take a text that is shown as it is, if it is one; say whether."""
+        if self._held or not (text.isascii() or not _SPECIAL.search(text)):
+            return False
+        self.sent_chars += len(text)
+        return True
 
     def close(self) -> str:
         """Return what was held back, now that no more text comes; a marker that was cut short is left out."""

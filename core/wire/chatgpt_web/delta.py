@@ -4,12 +4,14 @@ The operations themselves are in `document`, what a changed message shows in `an
 section 3.6.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, json
 
 from core.errors import MALFORMED_JSON
 from core.events import Event
+from core.text_runs import LEAST_BYTES, TextRun
 from core.wire.chatgpt_web import document as doc
 from core.wire.chatgpt_web.answer import Answer
 from core.wire.chatgpt_web.errors import check_stated, unreadable
@@ -32,6 +34,11 @@ class Operation(Struct, frozen=True):
 
 
 _DELTA = json.Decoder(Delta)
+
+# Both spellings are seen in captures, one of them throughout a stream.
+_SPACED_MARK = b'\ndata: {"v": "'
+_SPACED = TextRun(b"event: delta" + _SPACED_MARK, b'"}\n\n')
+_TIGHT = TextRun(b'event: delta\ndata: {"v":"', b'"}\n\n')
 
 
 class DeltaChannels:
@@ -68,6 +75,22 @@ class DeltaChannels:
         else:
             self._apply(self._path, self._operation, value, out)
             self._remember_growing()
+
+    def cut(self, blocks: bytes) -> Iterable[tuple[bytes, list[str] | None]]:
+        """Return the blocks cut where runs of bare texts begin and end, each run with its texts."""
+        if len(blocks) < LEAST_BYTES:
+            return ((blocks, None),) if blocks else ()
+        return (_SPACED if _SPACED_MARK in blocks else _TIGHT).cut(blocks)
+
+    def take_texts(self, texts: Sequence[str], out: list[Event]) -> bool:
+        """Take a run of texts, if there is a text that they grow; say whether."""
+        growing = self._growing
+        if growing is None:
+            return False
+        self.blocks_seen += len(texts)
+        growing.append("".join(texts))
+        self._answer.grow_by_all(self._messages[self._channel], texts, out)
+        return True
 
     def look_again(self) -> None:
         """Find the text that grows anew: a message came whole, and may have replaced its document."""

@@ -45,6 +45,10 @@ class Message:
         """Return what of the text so far can be shown, beyond what was returned before."""
         return self.filter.feed(self.links.feed(text) if self.links else text)
 
+    def passes(self, text: str) -> bool:
+        """Take a text by which the message's grew and which is shown as it is, if it is one; say whether."""
+        return self.shown == "text" and not self.ahead and self.links is None and self.filter.passes(text)
+
     def let_rest_through(self) -> str:
         """Return what was held back, now that no more text comes."""
         rest = self.filter.feed(self.links.close()) if self.links else ""

@@ -11,7 +11,7 @@ from msgspec import json
 
 from core.errors import MALFORMED_JSON, ProtocolViolation, UpstreamError, UpstreamUnavailable
 from core.events import Event
-from core.sse import Frame, FrameReader
+from core.sse import Frame, FrameReader, split
 from core.wire.chatgpt_web import tree
 from core.wire.chatgpt_web.answer import Answer, Sent
 from core.wire.chatgpt_web.delta import DeltaChannels
@@ -112,7 +112,11 @@ class TurnDecoder:
         """
         out: list[Event] = []
         try:
-            self._take_all(self._reader.feed(data), out)
+            for blocks, texts in self._deltas.cut(self._reader.complete(data)):
+                if self.over:
+                    break
+                if texts is None or not self._deltas.take_texts(texts, out):
+                    self._take_all(split(blocks), out)
         except UpstreamError as error:
             self._failure, self.over = error, True
         return self._returned(out)

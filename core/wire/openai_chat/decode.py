@@ -1,5 +1,7 @@
 """A Chat Completions stream, OpenAI's or a compatible vendor's, to canonical events."""
 
+from collections.abc import Sequence
+
 from msgspec import json
 
 from core.errors import (
@@ -12,7 +14,7 @@ from core.json_body import given
 from core.media import read_data_url
 from core.stream_decoder import StreamDecoder
 from core.vendor_errors import failure
-from core.wire.openai_chat.chunks import CallDelta, Chunk, ChunkUsage, Delta, Picture
+from core.wire.openai_chat.chunks import CallDelta, Choice, Chunk, ChunkUsage, Delta, Picture
 
 _CHUNK = json.Decoder(Chunk)
 _ANY = json.Decoder()
@@ -76,6 +78,24 @@ class ChatDecoder(StreamDecoder):
         except MALFORMED_JSON as error:
             raise self._unreadable("a chunk", error) from error
         self._take_chunk(chunk)
+
+    def _bare_text(self, frame: bytes) -> str | None:
+        try:
+            chunk = _CHUNK.decode(frame)
+        except MALFORMED_JSON:
+            return None
+        delta = chunk.choices[0].delta if chunk.choices else None
+        text = delta.content if delta else None
+        bare = Chunk(chunk.model, [Choice(delta=Delta(text))], error=chunk.error)
+        return text if chunk == bare and given(chunk.error) is None else None
+
+    def _take_texts(self, texts: Sequence[str]) -> None:
+        texts = [text for text in texts if text]
+        if self._is_over or not texts:
+            return
+        self._show("text", texts[0])
+        self._sentence.deltas(self._block, texts[1:])
+        self._text_chars += sum(map(len, texts))
 
     def _take_chunk(self, chunk: Chunk) -> None:
         if given(chunk.error) is not None:

@@ -20,7 +20,6 @@ from core.events import (
     ReasoningDelta,
     ReasoningStart,
     Start,
-    TextDelta,
     TextEnd,
     TextStart,
     ToolCallDelta,
@@ -30,6 +29,7 @@ from core.fold import FoldedImage, FoldedText, Response
 from core.openai_words import FINISH_REASONS, render_error, usage_object
 from core.request import Reasoning, ToolCall, Turn
 from core.sse import COMMENT_FRAME, DONE_FRAME
+from core.text_runs import grouped, write_run
 from core.wire.openai_chat.pictures import picture_object, picture_text
 from core.wire.openai_chat.requests import LEGACY
 
@@ -63,12 +63,12 @@ class ChatEncoder:
     def encode(self, events: Sequence[Event]) -> bytes:
         frames: list[bytes] = []
         head, tail = self._text_head, self._text_tail
-        for event in events:
-            if type(event) is TextDelta:
-                frames += (head, _write(event.text), tail)
-                self._chars += len(event.text)
+        for item in grouped(events):
+            if isinstance(item, list):
+                frames.append(write_run(item, head, tail))
+                self._chars += sum(map(len, item))
             else:
-                self._encode_other(event, frames)
+                self._encode_other(item, frames)
         return b"".join(frames)
 
     def fail(self, error: GatewayError) -> bytes:

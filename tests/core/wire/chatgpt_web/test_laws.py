@@ -144,6 +144,18 @@ def test_chunking_never_matters(stream: bytes, data: st.DataObject) -> None:
     assert outcome(data.draw(pieces(stream))) == outcome([stream])
 
 
+@given(
+    st.sampled_from([append("Once"), append("Once", "/message/content/thoughts/0/content"), delta("x"), b""]),
+    st.lists(WORDS | st.text(max_size=3), min_size=6, max_size=40),
+    st.sampled_from([COMPLETE, DONE, typed("error"), b"event: delta\ndata: nonsense\n\n", finish("end")]),
+)
+def test_a_run_of_deltas_is_read_as_each_of_them(before: bytes, texts: list[str], after: bytes) -> None:
+    for spelled in (list(map(delta, texts)), [delta(text).replace(b'"v": ', b'"v":') for text in texts]):
+        one_by_one = [OPENING, add(message()), before, *spelled, after]
+        assert outcome([add(message()) + before, b"".join(spelled), after]) == outcome(one_by_one[1:])
+        assert outcome([b"".join(one_by_one)]) == outcome(one_by_one)
+
+
 @given(STREAMS | mutated_captures(), st.data())
 def test_chunking_never_matters_for_pictures(stream: bytes, data: st.DataObject) -> None:
     assert pictures(data.draw(pieces(stream))) == pictures([stream])
