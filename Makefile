@@ -54,7 +54,7 @@ run: $(VENV)/.run ## serve on http://127.0.0.1:3040 (HOST, PORT)
 test: $(VENV)/.dev ## run the tests that need Python only
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-fuzz: $(VENV)/.dev ## try the properties on new cases, about half an hour
+fuzz: $(VENV)/.dev ## try the properties on new cases, about a quarter of an hour
 	@$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 test-clients: $(VENV)/.dev $(NODE_CLIENTS) ## run SDKs and agents against it

@@ -12,6 +12,9 @@ class Later:
         self._module = f"api.{name}"
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
         async def handler(*parts: Any) -> Any:
             return await getattr(import_module(self._module), name)(*parts)
 

@@ -42,9 +42,9 @@ class Sse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["exchange"]
-        inner_scope = {**scope, "extensions": {**scope.get("extensions", {}), EXTENSION: {}}}
+        scope["extensions"] = {**scope.get("extensions", {}), EXTENSION: {}}
         answer = StreamedAnswer(exchange, send) if exchange.request.stream else WholeAnswer(exchange, send)
-        turn = asyncio.create_task(self._run(inner_scope, receive, answer))
+        turn = asyncio.create_task(self._run(scope, receive, answer))
         departure = asyncio.create_task(_departure(receive))
         try:
             await self._attend(turn, departure, answer, exchange)

@@ -108,9 +108,7 @@ class TurnRun:
         if parent is not None and parent.account is not None and parent.kept:
             parent = await last_of_turn(self._session, parent)
             self._plan = structs.replace(self._plan, outgoing=structs.replace(self._plan.outgoing, parent=parent))
-        announced = await self._open_headers(announce=True)
-        body = build_turn(self._plan.outgoing, "X-Conduit-Token" in announced)
-        async with aclosing(self._leg(self._plan.path, body, announced)) as batches:
+        async with aclosing(self._first_leg(await self._open_headers(announce=True))) as batches:
             async for batch in batches:
                 yield batch
         for _ in range(self._plan.max_continue_count):
@@ -126,6 +124,10 @@ class TurnRun:
                 if self._decoder.verdict() != "truncated":
                     raise
                 break
+
+    def _first_leg(self, headers: dict[str, str]) -> AsyncGenerator[list[Event], None]:
+        body = build_turn(self._plan.outgoing, "X-Conduit-Token" in headers)
+        return self._leg(self._plan.path, body, headers)
 
     async def _continuation(self, cut: Turn) -> AsyncGenerator[list[Event], None]:
         headers = await self._open_headers(announce=False)
@@ -171,6 +173,8 @@ class TurnRun:
         lost: UpstreamError | None = None
         try:
             async with self._session.request("POST", path, body, headers, EVENT_STREAM) as reply:
+                # Sent is sent: thousands of answers may be open, for minutes.
+                del body, headers
                 await self._expect_stream(reply)
                 async with aclosing(self._read(reply)) as batches:
                     async for batch in batches:

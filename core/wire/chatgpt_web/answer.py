@@ -179,7 +179,8 @@ class Answer:
 
     def grow_by_all(self, message: Message, texts: Sequence[str], out: list[Event]) -> None:
         """Show texts by which the message's grew one after the other."""
-        if self._block is message and self._continued is None and message.passes("".join(texts)):
+        whole = "".join(texts)
+        if whole and self._block is message and self._continued is None and message.passes(whole):
             self._last_text, index = message, self._block_index
             out += [TextDelta(index, text) for text in texts if text]
             return
