@@ -5,6 +5,7 @@ Tokens are counted as `core.usage` estimates them, so an answer never has more t
 """
 
 from collections.abc import Sequence
+from io import StringIO
 
 from core.contracts import Exchange, Target
 from core.events import Event, Finish, FinishReason, Start, TextDelta, TextEnd, TextStart
@@ -37,8 +38,15 @@ class Limiter:
         for event in events:
             if self.done:
                 break
-            self._take(event, out)
+            if type(event) is TextDelta and self._is_far_off(event.text):
+                out.append(event)
+            else:
+                self._take(event, out)
         return out
+
+    def _is_far_off(self, text: str) -> bool:
+        """Take a text that no limit can fall into, if it is one; say whether."""
+        return self._budget is not None and not self._stop.sequences and self._budget.counts_later(text)
 
     def _take(self, event: Event, out: list[Event]) -> None:
         match event:
@@ -79,20 +87,20 @@ class _StopFilter:
     """Finds stop sequences in a growing text, holding back only what might begin one."""
 
     def __init__(self, stop: Sequence[str]) -> None:
-        self._stop = tuple(stop)
+        self.sequences = tuple(stop)
         self._held = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """Return the text that may be shown, and whether a stop sequence followed it."""
-        if not self._stop:
+        if not self.sequences:
             return text, False
         text = self._held + text
-        found = [(place + len(sequence), place) for sequence in self._stop if (place := text.find(sequence)) >= 0]
+        found = [(place + len(sequence), place) for sequence in self.sequences if (place := text.find(sequence)) >= 0]
         if found:
             # The sequence that is complete first counts, as it does when the text comes letter by letter.
             self._held = ""
             return text[: min(found)[1]], True
-        held = max(held_suffix(text, sequence) for sequence in self._stop)
+        held = max(held_suffix(text, sequence) for sequence in self.sequences)
         self._held = text[len(text) - held :]
         return text[: len(text) - held], False
 
@@ -103,16 +111,39 @@ class _StopFilter:
 
 
 class _Budget:
-    """Counts pieces of text, whatever the chunking: the last piece may still grow with the next chunk."""
+    """Counts pieces of text, whatever the chunking: the last piece may still grow with the next chunk.
+
+    Text that would fit even if each of its characters were a token waits, and is counted at once when it may matter.
+    """
 
     def __init__(self, max_output_tokens: int) -> None:
         self._max_tokens = max_output_tokens
         self._pieces = 0
         self._before = ""
         self._open = ""
+        self._waiting = StringIO()
+        self._waiting_chars = 0
+
+    def counts_later(self, text: str) -> bool:
+        """Let a text wait that fits in any case, if it does; say whether."""
+        chars = self._waiting_chars + len(text)
+        if with_margin(self._pieces + 1 + chars) > self._max_tokens:
+            return False
+        self._waiting.write(text)
+        self._waiting_chars = chars
+        return True
 
     def take(self, text: str) -> str:
         """Return how much of `text` fits: all of it, or what stands before the first piece too many."""
+        if self._waiting_chars:
+            waiting = self._waiting.getvalue()
+            self._waiting, self._waiting_chars = StringIO(), 0
+            self._count(waiting)
+            if self.counts_later(text):
+                return text
+        return self._count(text)
+
+    def _count(self, text: str) -> str:
         joined = self._before + self._open + text
         known = len(joined) - len(text)
         for piece in PIECE.finditer(joined, len(self._before)):

@@ -138,14 +138,14 @@ WORDS = st.text("ab \n9é.", max_size=40)
 STOPS = st.lists(st.text("ab \n", min_size=1, max_size=3), max_size=3)
 
 
-@given(WORDS, STOPS, st.none() | st.integers(1, 12), st.data())
+@given(WORDS, STOPS, st.none() | st.integers(1, 60), st.data())
 def test_chunking_never_matters(text: str, stop: list[str], most: int | None, data: st.DataObject) -> None:
     whole = essence(limited([answer(text)], stop, most))
     assert essence(limited([answer(*data.draw(pieces(text)))], stop, most)) == whole
     assert essence(limited([answer(*text)], stop, most)) == whole
 
 
-@given(WORDS, STOPS, st.integers(1, 12))
+@given(WORDS, STOPS, st.integers(1, 60))
 def test_what_passes_is_a_beginning_within_the_limits(text: str, stop: list[str], most: int) -> None:
     (shown,), finish = essence(limited([answer(text)], stop, most))
     assert text.startswith(shown)
@@ -154,7 +154,7 @@ def test_what_passes_is_a_beginning_within_the_limits(text: str, stop: list[str]
     assert (shown == text) or finish.raw_reason != "stop"
 
 
-@given(sentences(), STOPS, st.none() | st.integers(1, 12), st.data())
+@given(sentences(), STOPS, st.none() | st.integers(1, 60), st.data())
 def test_a_sentence_stays_one(sentence: list[Event], stop: list[str], most: int | None, data: st.DataObject) -> None:
     check(limited(data.draw(pieces(sentence)), stop, most))
 
