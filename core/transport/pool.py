@@ -84,7 +84,7 @@ class Pool(httpx.AsyncBaseTransport):
     ) -> tuple[Head, Body]:
         """Send a request whose headers are complete; return the head of its answer, and the body. Raises as httpx does.
 
-        The short way: httpx's own objects for a request and its answer cost 60 µs.
+        The short way: httpx's own objects for a request and its answer cost 16 µs.
         """
         origin = origin_of(url)
         message = self._message(method.encode(), url, headers, content, patience)

@@ -53,9 +53,17 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-@lru_cache(maxsize=256)
 def _segments(path: str) -> tuple[str, ...]:
+    return _remembered(path) if len(path) <= _REMEMBERED_CHARS else _split(path)
+
+
+def _split(path: str) -> tuple[str, ...]:
     return tuple(_unescape(segment) for segment in path.split("/")[1:])
+
+
+_REMEMBERED_CHARS = 64
+_remembered = lru_cache(maxsize=256)(_split)
+"""The same few dozen paths are walked in every turn."""
 
 
 def _unescape(segment: str) -> str:
