@@ -22,7 +22,7 @@ _SPECIAL = re.compile("[\ue200-\ue204\u3010]")
 _PRIVATE = re.compile("[\ue200-\ue204]")
 _LEGACY = re.compile("\u3010\\d{1,3}(?::\\d{1,3})?\u2020[^\u3010\u3011\n]{0,80}\u3011")
 _LEGACY_BEGINNING = re.compile("\u3010(?:\\d{1,3}(?::(?:\\d{1,3})?)?(?:\u2020[^\u3010\u3011\n]{0,80})?)?")
-_CUT_MARKER = re.compile("\ue200\\w*\ue202[^\n]*$")
+_CUT_MARKER = re.compile("\ue200\\w*\ue202[^\n]*\\Z")
 _NAMING_KINDS = frozenset({"entity", "url"})
 
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -79,6 +79,7 @@ def test_chunking_never_matters(text: str, data: st.DataObject) -> None:
 
 
 @given(BITS)
+@example(f"{OPEN}{NEXT}0\n")
 def test_nothing_but_markers_is_removed(text: str) -> None:
     """What is shown and what the marks hold, put together in order, is the text, private characters aside."""
     shown, marks = filtered([text])
