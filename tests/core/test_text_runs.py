@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from msgspec import Struct, json
 
 from core.contracts import Decoder
-from core.errors import MALFORMED_JSON, UpstreamError
-from core.events import Event, TextDelta
+from core.errors import MALFORMED_JSON
+from core.events import TextDelta
 from core.request import ChatRequest
 from core.text_runs import TextRun, write_run
 from core.wire.anthropic.decode import MessagesDecoder
 from core.wire.anthropic.names import Names
 from core.wire.openai_chat.decode import ChatDecoder
+from tests.core.wire.chatgpt_web.streams import outcome_of
 from tests.strategies import MANY
 
 BEFORE, AFTER = b'data: {"v": "', b'"}\n\n'
@@ -160,17 +161,6 @@ STREAMS = [
 ]
 
 
-def outcome(decoder: Decoder, reads: list[bytes]) -> tuple[list[Event], str | None]:
-    events: list[Event] = []
-    try:
-        for read in reads:
-            events += decoder.feed(read)
-        events += decoder.close()
-    except UpstreamError as error:
-        return events, error.message
-    return events, None
-
-
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.id)
 @given(data=st.data())
 @MANY
@@ -183,8 +173,8 @@ def test_a_decoder_that_has_learnt_a_run_reads_what_it_would_read_event_by_event
     )
     whole = [[stream.beginning], *data.draw(reads)]
     events = [event for read in whole for event in read]
-    assert outcome(stream.decoder(), [b"".join(read) for read in whole]) == outcome(stream.decoder(), events)
-    assert outcome(stream.decoder(), [b"".join(events)]) == outcome(stream.decoder(), events)
+    assert outcome_of(stream.decoder(), [b"".join(read) for read in whole]) == outcome_of(stream.decoder(), events)
+    assert outcome_of(stream.decoder(), [b"".join(events)]) == outcome_of(stream.decoder(), events)
 
 
 def list_of(event: bytes) -> list[bytes]:

@@ -19,9 +19,8 @@ from core.errors import (
     UpstreamUnavailable,
 )
 from core.retry_after import cooldown_s
+from core.settings import CODEX
 from core.wire.chatgpt_web import errors
-
-NAME = "codex"
 
 STALE_REASONING = "invalid_encrypted_content"
 """The code of a refusal that names reasoning of another account, or too old."""
@@ -77,10 +76,10 @@ def failure(said: Any) -> UpstreamError:
 def _of_codex(error: UpstreamError, kind: str | None) -> UpstreamError:
     message, status = error.message, error.upstream_status
     if kind == "usage_not_included":
-        return UpstreamDenied(message, upstream=NAME, upstream_status=status, status=403, code=kind)
+        return UpstreamDenied(message, upstream=CODEX, upstream_status=status, status=403, code=kind)
     if _BUSY.search(message) and not isinstance(error, RateLimited):
-        return UpstreamUnavailable(message, upstream=NAME, upstream_status=status, code=kind)
-    error.upstream = NAME
+        return UpstreamUnavailable(message, upstream=CODEX, upstream_status=status, code=kind)
+    error.upstream = CODEX
     error.code = kind or error.code
     if isinstance(error, UpstreamRejected) and (status == 404 or _NO_SUCH_MODEL.search(message)):
         error.scope = "account"

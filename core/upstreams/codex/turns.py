@@ -10,8 +10,9 @@ from core.chatgpt.session import EVENT_STREAM, Session
 from core.contracts import Exchange
 from core.errors import UpstreamDenied, UpstreamError
 from core.events import Event
+from core.settings import CODEX
 from core.transport import Reply
-from core.upstreams.codex.refusals import NAME, STALE_REASONING, failure, refusal
+from core.upstreams.codex.refusals import STALE_REASONING, failure, refusal
 from core.wire.openai_responses.build import ENCRYPTED, build_request
 from core.wire.openai_responses.decode import ResponsesDecoder
 
@@ -58,7 +59,7 @@ async def _attempt(
     async with session.request("POST", "/codex/responses", built.body, headers, EVENT_STREAM) as reply:
         if reply.status != 200 or EVENT_STREAM not in reply.headers.get("content-type", EVENT_STREAM):
             raise _refusal(session, reply, await reply.read())
-        decoder = ResponsesDecoder(NAME, failure, ignored, _notes(reply.headers))
+        decoder = ResponsesDecoder(CODEX, failure, ignored, _notes(reply.headers))
         async for data in reply:
             if events := decoder.feed(data):
                 yield events

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from core.contracts import Decoder
 from core.errors import UpstreamError
 from core.events import Event, ReasoningDelta, TextDelta
 from core.wire.chatgpt_web.answer import Sent
@@ -96,7 +97,11 @@ def decode(chunks: Iterable[bytes], sent: Sent | None = None) -> list[Event]:
 
 def outcome(chunks: Iterable[bytes], sent: Sent | None = None) -> tuple[list[Event], tuple[str, str] | None]:
     """Return what came out and, when it ended in an error, that error's name and message."""
-    decoder = TurnDecoder(sent or Sent())
+    return outcome_of(TurnDecoder(sent or Sent()), chunks)
+
+
+def outcome_of(decoder: Decoder, chunks: Iterable[bytes]) -> tuple[list[Event], tuple[str, str] | None]:
+    """Return the same of any decoder."""
     events: list[Event] = []
     try:
         for chunk in chunks:
