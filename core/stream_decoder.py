@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from msgspec import ValidationError
 
-from core.errors import ProtocolViolation, UpstreamError, UpstreamUnavailable
+from core.errors import MALFORMED_JSON, ProtocolViolation, UpstreamError, UpstreamUnavailable
 from core.events import Event
 from core.sentence import Sentence
-from core.sse import FrameReader, split
+from core.sse import Frame, FrameReader, split
 from core.text_runs import TextRun, learn_run
 
 _LEAST_TO_LEARN_FROM = 4
@@ -49,8 +49,7 @@ class StreamDecoder(ABC):
         """Return the last events. A stream that had not said its last word was cut (P15, P16)."""
         if self._failure is not None:
             raise self._failure
-        for name, frame in self._reader.close():
-            self._take(name, frame)
+        self._take_each(self._reader.close())
         if not self._end():
             message = f"{self._upstream} cut its stream off before the answer was whole"
             raise UpstreamUnavailable(message, upstream=self._upstream)
@@ -74,10 +73,19 @@ class StreamDecoder(ABC):
     def _take_frames(self, blocks: bytes) -> None:
         """Take blocks one by one, and learn from the last of several."""
         frames = split(blocks)
-        for name, frame in frames:
-            self._take(name, frame)
+        self._take_each(frames)
         if len(frames) >= _LEAST_TO_LEARN_FROM:
             self._run = learn_run(*frames[-1], self._bare_text)
+
+    def _take_each(self, frames: Sequence[Frame]) -> None:
+        """Take frames. What cannot be read is told here: msgspec reads parts of a frame late, or never."""
+        try:
+            for name, frame in frames:
+                self._take(name, frame)
+        except MALFORMED_JSON as error:
+            fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
+            message = f"an event of {self._upstream}'s stream cannot be read: {fault}"
+            raise ProtocolViolation(message, upstream=self._upstream) from error
 
     def _bare_text(self, frame: bytes) -> str | None:
         """Return the text of a frame that does nothing but tell it, None for any other frame.
@@ -92,14 +100,8 @@ class StreamDecoder(ABC):
 
     @abstractmethod
     def _take(self, name: bytes, frame: bytes) -> None:
-        """Take one event. Raises `UpstreamError`."""
+        """Take one event. Raises `UpstreamError`, and what msgspec raises on bytes that are not what they should be."""
 
     @abstractmethod
     def _end(self) -> bool:
         """Finish the sentence if the stream has said all of it; return whether it has."""
-
-    def _unreadable(self, what: str, error: Exception) -> ProtocolViolation:
-        """Return the error for a frame that msgspec could not decode."""
-        fault = "a field has the wrong type" if isinstance(error, ValidationError) else "it is not JSON"
-        message = f"{what} of {self._upstream}'s stream cannot be read: {fault}"
-        return ProtocolViolation(message, upstream=self._upstream)

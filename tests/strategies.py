@@ -61,6 +61,17 @@ def pieces(draw: DrawFn, whole: Whole) -> list[Whole]:
 
 
 @st.composite
+def damaged(draw: DrawFn, whole: bytes) -> bytes:
+    """Draw the bytes with some of them lost, doubled or replaced."""
+    found = bytearray(whole)
+    for _ in range(draw(st.integers(1, 6))):
+        begin = draw(st.integers(0, len(found)))
+        end = begin + draw(st.integers(0, 40))
+        found[begin:end] = draw(st.binary(max_size=8) | st.just(bytes(found[begin:end]) * 2))
+    return bytes(found)
+
+
+@st.composite
 def sentences(draw: DrawFn, kinds: Sequence[Kind] = KINDS, max_blocks: int = 5) -> list[Event]:
     """Draw one sentence of the grammar whose blocks are of these `kinds`, with `Progress` strewn in."""
     chosen = draw(st.lists(st.sampled_from(kinds), max_size=max_blocks))

@@ -15,7 +15,7 @@ from core.text_runs import TextRun, write_run
 from core.wire.anthropic.decode import MessagesDecoder
 from core.wire.anthropic.names import Names
 from core.wire.openai_chat.decode import ChatDecoder
-from tests.core.wire.chatgpt_web.streams import outcome_of
+from tests.core.outcomes import outcome_of
 from tests.strategies import MANY
 
 BEFORE, AFTER = b'data: {"v": "', b'"}\n\n'

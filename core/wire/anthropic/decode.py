@@ -57,11 +57,7 @@ class MessagesDecoder(StreamDecoder):
     def _take(self, name: bytes, frame: bytes) -> None:
         if self._sentence.finished or frame == b"[DONE]":
             return
-        try:
-            event = _EVENT.decode(frame)
-        except MALFORMED_JSON as error:
-            raise self._unreadable("an event", error) from error
-        self._take_event(event)
+        self._take_event(_EVENT.decode(frame))
 
     def _bare_text(self, frame: bytes) -> str | None:
         try:

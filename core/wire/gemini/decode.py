@@ -3,7 +3,6 @@
 from msgspec import json
 
 from core.errors import (
-    MALFORMED_JSON,
     InvalidRequest,
     ProtocolViolation,
     UpstreamError,
@@ -76,10 +75,7 @@ class GeminiDecoder(StreamDecoder):
         self._usage: UsageMetadata | None = None
 
     def _take(self, name: bytes, frame: bytes) -> None:
-        try:
-            chunk = _CHUNK.decode(frame)
-        except MALFORMED_JSON as error:
-            raise self._unreadable("a chunk", error) from error
+        chunk = _CHUNK.decode(frame)
         if given(chunk.error) is not None:
             raise failure(self._upstream, _ANY.decode(frame))
         self._usage = chunk.usage_metadata or self._usage

@@ -73,11 +73,7 @@ class ChatDecoder(StreamDecoder):
         if frame == b"[DONE]":
             self._is_over = True
             return
-        try:
-            chunk = _CHUNK.decode(frame)
-        except MALFORMED_JSON as error:
-            raise self._unreadable("a chunk", error) from error
-        self._take_chunk(chunk)
+        self._take_chunk(_CHUNK.decode(frame))
 
     def _bare_text(self, frame: bytes) -> str | None:
         try:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import json
 
-from core.errors import MALFORMED_JSON, InvalidRequest, ProtocolViolation, UpstreamError
+from core.errors import InvalidRequest, ProtocolViolation, UpstreamError
 from core.events import Citation, Finish, FinishReason, Start, Usage
 from core.json_body import NULL, given
 from core.media import read_base64, sniff
@@ -84,14 +84,11 @@ class ResponsesDecoder(StreamDecoder):
     def _take(self, name: bytes, frame: bytes) -> None:
         if self._sentence.finished or frame == b"[DONE]":
             return
-        try:
-            kind = name.decode() if name else _KIND.decode(frame).type
-            if kind == "error":
-                raise self._meaning(_stated(_ANY.decode(frame)))
-            if kind in _READ:
-                self._take_event(kind, _EVENT.decode(frame))
-        except MALFORMED_JSON as error:
-            raise self._unreadable("an event", error) from error
+        kind = name.decode() if name else _KIND.decode(frame).type
+        if kind == "error":
+            raise self._meaning(_stated(_ANY.decode(frame)))
+        if kind in _READ:
+            self._take_event(kind, _EVENT.decode(frame))
 
     def _end(self) -> bool:
         return self._sentence.finished

@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.contracts import Decoder
-from core.errors import UpstreamError
 from core.events import Event, ReasoningDelta, TextDelta
 from core.wire.chatgpt_web.answer import Sent
 from core.wire.chatgpt_web.stream import TurnDecoder
+from tests.core.outcomes import Outcome, outcome_of
 
 Json = dict[str, Any]
 TEXT = "/message/content/parts/0"
@@ -95,21 +94,8 @@ def decode(chunks: Iterable[bytes], sent: Sent | None = None) -> list[Event]:
     return events + decoder.close()
 
 
-def outcome(chunks: Iterable[bytes], sent: Sent | None = None) -> tuple[list[Event], tuple[str, str] | None]:
-    """Return what came out and, when it ended in an error, that error's name and message."""
+def outcome(chunks: Iterable[bytes], sent: Sent | None = None) -> Outcome:
     return outcome_of(TurnDecoder(sent or Sent()), chunks)
-
-
-def outcome_of(decoder: Decoder, chunks: Iterable[bytes]) -> tuple[list[Event], tuple[str, str] | None]:
-    """Return the same of any decoder."""
-    events: list[Event] = []
-    try:
-        for chunk in chunks:
-            events += decoder.feed(chunk)
-        events += decoder.close()
-    except UpstreamError as error:
-        return events, (type(error).__name__, error.message)
-    return events, None
 
 
 def text_of(events: Sequence[Event]) -> str:

@@ -39,7 +39,7 @@ from tests.core.wire.chatgpt_web.streams import (
     whole,
 )
 from tests.core.wire.chatgpt_web.test_captures import NAMES, capture
-from tests.strategies import JSON_VALUES, MANY, pieces
+from tests.strategies import JSON_VALUES, MANY, damaged, pieces
 
 WORDS = st.sampled_from(
     ["", "a", "bc ", "é", "🚀", "\ue200", "\ue200cite\ue202turn0search0\ue201", "【7†source】", "\n"]
@@ -128,18 +128,10 @@ BLOCKS = st.one_of(
 STREAMS = st.lists(BLOCKS, max_size=14).map(lambda blocks: add(message()) + b"".join(blocks))
 
 
-@st.composite
-def mutated_captures(draw: st.DrawFn) -> bytes:
-    """Draw a recorded stream with some bytes, or some blocks, lost, doubled or replaced."""
-    stream = bytearray(capture(draw(st.sampled_from(NAMES))))
-    for _ in range(draw(st.integers(1, 6))):
-        begin = draw(st.integers(0, len(stream)))
-        end = begin + draw(st.integers(0, 40))
-        stream[begin:end] = draw(st.binary(max_size=8) | st.just(bytes(stream[begin:end]) * 2))
-    return bytes(stream)
+DAMAGED = st.sampled_from(NAMES).map(capture).flatmap(damaged)
 
 
-@given(STREAMS | mutated_captures(), st.data())
+@given(STREAMS | DAMAGED, st.data())
 def test_chunking_never_matters(stream: bytes, data: st.DataObject) -> None:
     assert outcome(data.draw(pieces(stream))) == outcome([stream])
 
@@ -156,7 +148,7 @@ def test_a_run_of_deltas_is_read_as_each_of_them(before: bytes, texts: list[str]
         assert outcome([b"".join(one_by_one)]) == outcome(one_by_one)
 
 
-@given(STREAMS | mutated_captures(), st.data())
+@given(STREAMS | DAMAGED, st.data())
 def test_chunking_never_matters_for_pictures(stream: bytes, data: st.DataObject) -> None:
     assert pictures(data.draw(pieces(stream))) == pictures([stream])
 
@@ -172,7 +164,7 @@ def pictures(chunks: list[bytes]) -> tuple[Gallery, Verdict | None]:
     return decoder.gallery(), decoder.verdict()
 
 
-@given(st.binary() | STREAMS | mutated_captures())
+@given(st.binary() | STREAMS | DAMAGED)
 @MANY
 def test_anything_gives_a_sentence_or_the_beginning_of_one_and_an_error_of_ours(stream: bytes) -> None:
     events, error = outcome([stream[:100], stream[100:]])

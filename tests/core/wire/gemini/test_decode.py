@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import assume, given
-from hypothesis import strategies as st
 from msgspec import Raw, Struct, structs
 
 from core.errors import (
@@ -16,7 +15,6 @@ from core.errors import (
     ProtocolViolation,
     RateLimited,
     UpstreamDenied,
-    UpstreamError,
     UpstreamRejected,
     UpstreamUnavailable,
 )
@@ -45,7 +43,7 @@ from core.wire.gemini import GEMINI
 from core.wire.gemini.decode import GeminiDecoder
 from core.wire.gemini.requests import THOUGHTS
 from tests.core.exchanges import exchange
-from tests.strategies import pieces, sentences
+from tests.strategies import sentences
 
 CAPTURES = Path(__file__).parents[3] / "captures" / "vendors"
 EXPECTED = json.loads((CAPTURES / "expected.json").read_text())
@@ -344,19 +342,6 @@ def test_what_came_before_a_failure_is_given_first() -> None:
         decoder.feed(b"")
     with pytest.raises(ProtocolViolation):
         decoder.close()
-
-
-@given(cuts=st.sampled_from([case.given for case in CASES]).flatmap(pieces))
-def test_the_chunking_never_matters(cuts: list[bytes]) -> None:
-    assert decode(cuts) == decode([b"".join(cuts)])
-
-
-@given(st.lists(st.binary(max_size=40)))
-def test_garbage_gives_events_or_one_of_our_errors(chunks: list[bytes]) -> None:
-    try:
-        decode(chunks)
-    except UpstreamError:
-        return
 
 
 @given(sentences())

@@ -40,7 +40,7 @@ from core.wire.openai_responses import OPENAI_RESPONSES
 from core.wire.openai_responses.decode import ResponsesDecoder
 from core.wire.openai_responses.requests import WIRE
 from tests.core import exchanges
-from tests.strategies import pieces, sentences
+from tests.strategies import sentences
 
 Json = dict[str, Any]
 
@@ -436,19 +436,6 @@ def test_what_came_before_a_failure_is_given_first() -> None:
         reader.feed(b"")
     with pytest.raises(ProtocolViolation):
         reader.close()
-
-
-@given(cuts=st.sampled_from([case.given for case in CASES]).flatmap(pieces))
-def test_the_chunking_never_matters(cuts: list[bytes]) -> None:
-    assert decode(cuts) == decode([b"".join(cuts)])
-
-
-@given(st.lists(st.binary(max_size=40)))
-def test_garbage_gives_events_or_one_of_our_errors(chunks: list[bytes]) -> None:
-    try:
-        decode(chunks)
-    except UpstreamError:
-        return
 
 
 FRAMES = [
