@@ -29,6 +29,8 @@ class Intake:
         self.app = app
         self.gateway = gateway
         self.dialect = dialect
+        self._placed = dialect if isinstance(dialect, Placed) else None
+        self._addressed = dialect if isinstance(dialect, Addressed) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = new_context(scope, self.gateway)
@@ -60,10 +62,10 @@ class Intake:
 
     def _request(self, scope: Scope, body: bytes) -> ChatRequest:
         request = self.dialect.parse_request(body, content_type(scope))
-        if isinstance(self.dialect, Placed):
-            request = self.dialect.read_path(request, scope["path_params"])
-        if isinstance(self.dialect, Addressed):
-            request = self.dialect.read_query(request, scope.get("query_string", b"").decode("latin-1"))
+        if self._placed is not None:
+            request = self._placed.read_path(request, scope["path_params"])
+        if self._addressed is not None:
+            request = self._addressed.read_query(request, scope.get("query_string", b"").decode("latin-1"))
         if request.stream and not self.gateway.settings.stream_mode:
             return structs.replace(request, stream=False, include_usage=True)
         return request

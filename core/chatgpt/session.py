@@ -4,6 +4,7 @@ Only headers that say something true are sent: no page build, no browser name (c
 which ones matter to a plain client).
 """
 
+import functools
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -149,7 +150,12 @@ def stated_wait_s(reply: Reply, body: bytes) -> float | None:
 
 def device_id(account: Account) -> str:
     """Return the device this account is used from: the same UUID on every instance of the gateway."""
-    return str(uuid5(NAMESPACE_URL, f"isthmus/{account.digest}"))
+    return _device_id(account.digest)
+
+
+@functools.lru_cache(maxsize=256)
+def _device_id(digest: str) -> str:
+    return str(uuid5(NAMESPACE_URL, f"isthmus/{digest}"))
 
 
 def _page_in_place(reply: Reply, data: bytes) -> UpstreamError | None:

@@ -25,7 +25,7 @@ from core.transport import Transport
 from core.upstreams.chatgpt_web.files import open_file, upload
 from core.upstreams.chatgpt_web.media_types import media_type_of, named
 from core.wire.chatgpt_web.files import PICTURES, use_case
-from core.wire.chatgpt_web.requests import references
+from core.wire.chatgpt_web.requests import NOTHING, references
 
 MAX_FILES = 50
 """How many pictures and files the messages of one request may hold."""
@@ -109,6 +109,8 @@ class Attachments:
 
         Raises `InvalidRequest`, naming the field, for what cannot be used, and `UpstreamError`.
         """
+        if not self._parts:
+            return NOTHING
         if self._loaded is None:
             self._loaded = await self._load()
         copied = await self._copied(session)

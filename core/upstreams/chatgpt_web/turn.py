@@ -145,8 +145,9 @@ class TurnRun:
             sentinel = await requirements(self._session, self._plan.user_agent, self._turnstile)
             token = await conduit
         finally:
-            conduit.cancel()
-            await asyncio.wait({conduit})
+            if not conduit.done():
+                conduit.cancel()
+                await asyncio.wait({conduit})
         return {**sentinel, **self._trace, **({"X-Conduit-Token": token} if token else {})}
 
     async def _conduit_token(self, announced: bool) -> str | None:
