@@ -56,16 +56,16 @@ class StreamDecoder(ABC):
         return self._sentence.take()
 
     def _take_blocks(self, blocks: bytes) -> None:
-        pieces = self._cut(blocks)
+        run, pieces = self._run, self._cut(blocks)
         if len(pieces) == 1 and pieces[0][1] is None and len(blocks) > _WORTH_LEARNING_BYTES:
             end = blocks.index(b"\n\n", _WORTH_LEARNING_BYTES // 2) + 2
             self._take_frames(blocks[:end])
-            pieces = self._cut(blocks[end:])
+            run, pieces = self._run, self._cut(blocks[end:])
         for piece, texts in pieces:
-            if texts is None:
-                self._take_frames(piece)
+            if texts is not None and run is not None:
+                self._take_texts(texts, run.example)
             else:
-                self._take_texts(texts)
+                self._take_frames(piece)
 
     def _cut(self, blocks: bytes) -> Sequence[tuple[bytes, list[str] | None]]:
         return self._run.cut(blocks) if self._run else ((blocks, None),)
@@ -94,8 +94,8 @@ class StreamDecoder(ABC):
         """
         return None
 
-    def _take_texts(self, texts: Sequence[str]) -> None:
-        """Take the texts of frames that differ from the one asked about last in their text alone."""
+    def _take_texts(self, texts: Sequence[str], example: bytes) -> None:
+        """Take the texts of frames that differ from `example` in their text alone."""
         raise NotImplementedError
 
     @abstractmethod

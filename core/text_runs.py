@@ -20,9 +20,13 @@ _write = json.encode
 
 
 class TextRun:
-    """Reads runs. `before` ends with the quote that opens the string, `after` begins with the one that closes it."""
+    """Reads runs. `before` ends with the quote that opens the string, `after` begins with the one that closes it.
 
-    def __init__(self, before: bytes, after: bytes) -> None:
+    `example` is the data of an event of the run, where somebody may ask what its events have in common.
+    """
+
+    def __init__(self, before: bytes, after: bytes, example: bytes = b"") -> None:
+        self.example = example
         self._before, self._after = before, after
         self._between = after + before
         self._escaped = b"\\" + after
@@ -78,7 +82,7 @@ def learn_run(name: bytes, frame: bytes, text_of: Callable[[bytes], str | None])
     if text_of(head + _write(_PROBE) + tail) != _PROBE:
         return None
     named = b"event: %b\n" % name if name else b""
-    return TextRun(named + b"data: " + head + b'"', b'"' + tail + b"\n\n")
+    return TextRun(named + b"data: " + head + b'"', b'"' + tail + b"\n\n", frame)
 
 
 def grouped(events: Sequence[Event]) -> Iterator[list[str] | Event]:

@@ -168,17 +168,27 @@ def test_a_decoder_that_has_learnt_a_run_reads_what_it_would_read_event_by_event
     stream: Stream, data: st.DataObject
 ) -> None:
     texts = st.lists(st.text(max_size=4) | st.sampled_from(["the", ",", '"', "\\"]), min_size=4, max_size=12)
-    reads = st.lists(
-        texts.map(lambda found: list(map(stream.text, found))) | st.sampled_from(stream.others).map(list_of)
-    )
+    run = texts.map(lambda found: list(map(stream.text, found)))
+    others = st.lists(st.sampled_from(stream.others), min_size=1, max_size=6)
+    reads = st.lists(run | others | st.tuples(others, run).map(joined))
     whole = [[stream.beginning], *data.draw(reads)]
     events = [event for read in whole for event in read]
     assert outcome_of(stream.decoder(), [b"".join(read) for read in whole]) == outcome_of(stream.decoder(), events)
     assert outcome_of(stream.decoder(), [b"".join(events)]) == outcome_of(stream.decoder(), events)
 
 
-def list_of(event: bytes) -> list[bytes]:
-    return [event]
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.id)
+def test_a_run_behind_other_events_of_one_read_is_told(stream: Stream) -> None:
+    """The others are learnt from before the run is told, of which the decoder must not know less then."""
+    for other in stream.others:
+        learnt = [stream.beginning, *map(stream.text, "abcd")]
+        events = [*learnt, *[other] * 4, *map(stream.text, "efgh")]
+        reads = [b"".join(learnt), b"".join(events[len(learnt) :])]
+        assert outcome_of(stream.decoder(), reads) == outcome_of(stream.decoder(), events)
+
+
+def joined(reads: tuple[list[bytes], list[bytes]]) -> list[bytes]:
+    return [*reads[0], *reads[1]]
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.id)

@@ -52,7 +52,6 @@ class MessagesDecoder(StreamDecoder):
         self._has_called = False
         self._raw_reason: str | None = None
         self._counts = TokenCounts()
-        self._bare_index: int | None = None
 
     def _take(self, name: bytes, frame: bytes) -> None:
         if self._sentence.finished or frame == b"[DONE]":
@@ -66,11 +65,10 @@ class MessagesDecoder(StreamDecoder):
             return None
         text = event.delta.text if event.delta else None
         bare = StreamEvent("content_block_delta", event.index, delta=Delta("text_delta", text))
-        self._bare_index = event.index
         return text if event == bare else None
 
-    def _take_texts(self, texts: Sequence[str]) -> None:
-        index = self._bare_index
+    def _take_texts(self, texts: Sequence[str], example: bytes) -> None:
+        index = _EVENT.decode(example).index
         block = None if index is None else self._blocks.get(index)
         if index is None or block is None or self._sentence.finished:
             return

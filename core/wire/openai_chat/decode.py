@@ -85,7 +85,7 @@ class ChatDecoder(StreamDecoder):
         bare = Chunk(chunk.model, [Choice(delta=Delta(text))], error=chunk.error)
         return text if chunk == bare and given(chunk.error) is None else None
 
-    def _take_texts(self, texts: Sequence[str]) -> None:
+    def _take_texts(self, texts: Sequence[str], example: bytes) -> None:
         texts = [text for text in texts if text]
         if self._is_over or not texts:
             return
