@@ -74,6 +74,7 @@ ROWS = [
             "core.passing",
             "core.vendor_errors",
             "core.vendor_http",
+            "core.cleanup",
             "core.vendors",
             "core.retry_after",
             "core.services",

@@ -6,14 +6,17 @@ It lowers the request, lifts the answer, and asks the upstream again while that 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.events import EXTENSION, with_exchange
+from api.handlers import gateway_of
 from api.tool_log import ToolLog
 from core.accounts import Principal
+from core.cleanup import remove_conversation
 from core.contracts import Capabilities, Exchange, Selective
 from core.request import OutputFormat
 from core.settings import Settings
@@ -43,24 +46,30 @@ class Tools:
         request, plan = lower(exchange.request, _salt(exchange.principal))
         lifter = Lifter(plan, exchange.id, exchange.request.stream, self.settings.refusal_retries)
         attempt = 0
-        while True:
-            inner = structs.replace(exchange, id=f"{exchange.id}.{attempt}", request=request, body=b"")
-            try:
-                await self._attempt(with_exchange(scope, inner), receive, send, lifter)
-            finally:
-                self.log.write(scope.get("request_id"), attempt, lifter)
-            if lifter.again is None:
-                return
-            request = ask_again(request, plan, lifter.again)
-            lifter.restart()
-            attempt += 1
+        try:
+            while True:
+                inner = structs.replace(exchange, id=f"{exchange.id}.{attempt}", request=request, body=b"")
+                try:
+                    await self._attempt(with_exchange(scope, inner), receive, send, lifter)
+                finally:
+                    self.log.write(scope.get("request_id"), attempt, lifter)
+                if lifter.again is None:
+                    return
+                request = ask_again(request, plan, lifter.again)
+                lifter.restart()
+                attempt += 1
+        finally:
+            await _remove_strays(lifter, scope, exchange)
 
     async def _attempt(self, scope: Scope, receive: Receive, send: Send, lifter: Lifter) -> None:
         async def lift(message: Message) -> None:
             if message["type"] != EXTENSION:
                 await send(message)
                 return
-            if events := lifter.feed(message["events"]):
+            events = lifter.feed(message["events"])
+            if lifter.finished:
+                await _remove_strays(lifter, scope, scope["exchange"])
+            if events:
                 await send({"type": EXTENSION, "events": events})
             if lifter.enough:
                 raise _Enough
@@ -71,6 +80,7 @@ class Tools:
             if lifter.error is not None:
                 raise lifter.error from None
         if lifter.again is None and (events := lifter.close()):
+            await _remove_strays(lifter, scope, scope["exchange"])
             await send({"type": EXTENSION, "events": events})
 
     def _allowed(self, exchange: Exchange) -> Exchange:
@@ -86,6 +96,13 @@ class Tools:
 
 class _Enough(Exception):
     """This attempt has given all that is wanted of it."""
+
+
+async def _remove_strays(lifter: Lifter, scope: Scope, exchange: Exchange) -> None:
+    """Remove from the account what attempts have left there that the client has no id for."""
+    for turn in lifter.strays():
+        forget = exchange.target.upstream.forget
+        await remove_conversation(partial(forget, turn, exchange.principal, gateway_of(scope).transport))
 
 
 def _is_native(exchange: Exchange) -> bool:

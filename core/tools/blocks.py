@@ -22,12 +22,12 @@ from core.request import Tool
 class Blocks:
     """Writes events to an `out` of the caller's. `calls` counts those that are whole, `index` is the newest block's.
 
-    `Start` is passed on as late as possible: until then nothing is committed, and `notes` may still be added.
+    `Start` is passed on as late as possible: until it has `begun` nothing is committed, and `notes` may still be added.
     """
 
     def __init__(self, exchange_id: str) -> None:
         self._exchange_id = exchange_id
-        self._begun = False
+        self.begun = False
         self.start = Start()
         self.notes: tuple[tuple[str, str], ...] = ()
         self.index = -1
@@ -35,13 +35,13 @@ class Blocks:
         self.calls = 0
 
     def begin(self, out: list[Event]) -> None:
-        if not self._begun:
-            self._begun = True
+        if not self.begun:
+            self.begun = True
             out.append(replace(self.start, notes=self.notes))
 
     def started_by(self, start: Start) -> None:
         """Take an attempt's beginning, unless an earlier one's was passed on."""
-        if not self._begun:
+        if not self.begun:
             self.start = start
 
     def text(self, text: str, out: list[Event]) -> None:

@@ -14,8 +14,11 @@ from core.tools.patterns import growing, spelled
 BARE_CLOSING = "</call>"
 """How models close a call whose tag they have half forgotten."""
 
-_STEPS_BEHIND = (r"\s{0,64}", r"[`}\]]{0,4}", r"\s{0,64}")
-"""What may stand between complete arguments and the closing tag: white space, a fence's end, a bracket too many."""
+_STEPS_BEHIND = (r"\s{0,64}", r"[`}\]),;]{0,4}", r"\s{0,64}")
+"""What may stand between complete arguments and the closing tag: white space, a fence's end, a sign too many."""
+
+_NEXT = re.compile(r"[\s,;]{0,64}(?={)")
+"""What stands before more arguments in the same tag: another call of the same tool."""
 
 _MAX_SPACE = 64
 _UNFINISHED_ENDING = re.compile(r"\n?(?:</call\w{0,64}>?\s*)?")
@@ -24,7 +27,8 @@ _UNFINISHED_ENDING = re.compile(r"\n?(?:</call\w{0,64}>?\s*)?")
 class CallReader(ABC):
     """Reads one call. `failure` is why it cannot be read, empty while it can.
 
-    `committed` says that some of its arguments were given out while it was still open.
+    `committed` says that some of its arguments were given out while it was still open. `separator` is what stood
+    between this call and the arguments of another one in the same tag, `None` where the call ends as it should.
     """
 
     def __init__(self, tag: str, opening: str) -> None:
@@ -34,6 +38,7 @@ class CallReader(ABC):
         self._chars_behind = 0
         self._scrapping = False
         self.failure = ""
+        self.separator: str | None = None
 
     @property
     @abstractmethod
@@ -43,7 +48,7 @@ class CallReader(ABC):
     def raw(self) -> str:
         """The call as the model wrote it, from its opening tag to its end."""
         written = "".join(self._pieces)
-        return written[: len(written) - self._chars_behind]
+        return written[: len(written) - self._chars_behind].removesuffix(self.separator or "")
 
     def feed(self, text: str) -> tuple[str, str | None]:
         """Return the arguments that `text` adds, and what follows the call, None while it is open."""
@@ -108,6 +113,8 @@ class JsonCall(CallReader):
     def _behind(self, text: str) -> str | None:
         """Return what follows the call, which ends with its arguments, closing tag or not."""
         ending = self._ending(text)
+        if ending == 0 and (found := _NEXT.match(text)):
+            self.separator, ending = found[0], found.end()
         return None if ending is None else text[ending:]
 
     def _closed_early(self, arguments: str, behind: str) -> tuple[str, str | None]:

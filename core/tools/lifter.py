@@ -71,12 +71,15 @@ class Lifter:
         self._toolbox = Toolbox(plan.tools)
         self._attempts = Attempts(refusal_retries)
         self.again: Again | None = None
+        self._turns: dict[str, Turn] = {}
+        self._gated: list[str] = []
         self._forget()
         self.restart()
 
     def restart(self) -> None:
         """Begin an attempt. What was sent stays, and so does what came before a call that must be written anew."""
-        if self.again is not None and self.again.kind != "malformed" and not self._streamed:
+        is_repair = self.again is not None and self.again.kind == "malformed"
+        if self.again is not None and not is_repair and not self._streamed:
             self._forget()
         self._scanner = TextScanner(self._plan.tag)
         self._reader: CallReader | None = None
@@ -87,8 +90,9 @@ class Lifter:
         self._said = StringIO()
         self._space: list[str] = []
         self._in_leading_space = True
-        self._gated: list[str] = []
+        self._gated = self._gated if is_repair else []
         self._gate = self._first_gate()
+        self._start = Start()
         self._turn: Turn | None = None
         self._finished = False
         self.again = None
@@ -131,8 +135,21 @@ class Lifter:
         if self.enough and not self._finished:
             self._end_answer(Finish("stop", None, None, self._turn), out)
         kept, self._kept = self._kept, []
-        notes = self._blocks.notes
-        return [replace(event, notes=notes) if type(event) is Start else event for event in (*kept, *out)]
+        start = replace(self._start, notes=self._blocks.notes)
+        return [start if type(event) is Start else event for event in (*kept, *out)]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer's end has been told."""
+        return self._finished
+
+    def strays(self) -> list[Turn]:
+        """Return, once, the turns that the upstream keeps although no id in the answer names them."""
+        named = self._named()
+        strays = [turn for turn in self._turns.values() if turn.kept and not _is_same(turn, named)]
+        for turn in strays:
+            del self._turns[turn.conversation_id]
+        return strays
 
     @property
     def said(self) -> str:
@@ -144,7 +161,8 @@ class Lifter:
     def _take(self, event: Event, out: list[Event]) -> None:
         match event:
             case Start():
-                self._turn = event.turn
+                self._start = event
+                self._come_to(event.turn)
                 self._blocks.started_by(event)
             case TextEnd():
                 self._take_text_end(event, out)
@@ -268,7 +286,10 @@ class Lifter:
         if reader.failure and self._call_began:
             raise _malformed(reader.failure)
         if rest is not None:
+            tool = self._tool
             self._end_call(reader, out)
+            if tool is not None and reader.separator is not None and not self.enough:
+                self._open_call(tool.name, reader.separator)
         return rest
 
     def _forward(self, arguments: str, reader: CallReader, out: list[Event]) -> None:
@@ -281,10 +302,16 @@ class Lifter:
         self._blocks.arguments(arguments, out)
 
     def _begin_call(self, tool: Tool, out: list[Event]) -> None:
-        """Let the text before a call out, then its beginning; white space alone between two calls means nothing."""
+        """Let the text before a call out, then its beginning; white space alone between two calls means nothing.
+
+        Where JSON was asked for, text before a call is no JSON, and none is looked for behind it.
+        """
         self._call_began = True
         if self._gate:
             self._open_gate(out)
+        structured, self._structured = self._structured, None
+        if structured is not None and not structured.sent:
+            self._blocks.text(structured.raw, out)
         self._space = []
         self._blocks.start_call(tool, out)
 
@@ -360,6 +387,17 @@ class Lifter:
 
     # The end.
 
+    def _come_to(self, turn: Turn | None) -> None:
+        self._turn = turn
+        if turn is not None:
+            self._turns[turn.conversation_id] = turn
+
+    def _named(self) -> Turn | None:
+        """Return the turn that the ids in the answer name: a stream's first one stays, whichever attempt succeeds."""
+        if self._streamed and self._blocks.begun and self._blocks.start.turn is not None:
+            return self._blocks.start.turn
+        return self._turn if self._finished else None
+
     def _finish(self, finish: Finish, out: list[Event]) -> None:
         self._end_text(finish.reason, out)
         if self.again is None and not self._blocks.calls:
@@ -388,8 +426,10 @@ class Lifter:
         self._blocks.begin(out)
         self._blocks.end_text(out)
         reason: FinishReason = "tool_calls" if called and finish.reason not in _CUT else finish.reason
-        out.append(replace(finish, reason=reason))
+        self._come_to(finish.turn)
         self._finished = True
+        named = self._named()
+        out.append(replace(finish, reason=reason, turn=finish.turn if _is_same(finish.turn, named) else named))
 
     def _end_structured(self, structured: StructuredText, reason: FinishReason, out: list[Event]) -> bool:
         """Judge the JSON that was asked for; False when it must be asked for again. A cut answer is not judged."""
@@ -404,6 +444,10 @@ class Lifter:
             self._try_again("format", structured.failure, out)
             return False
         raise _unsatisfied(structured.failure)
+
+
+def _is_same(turn: Turn | None, other: Turn | None) -> bool:
+    return turn is not None and other is not None and turn.conversation_id == other.conversation_id
 
 
 def _malformed(reason: str) -> ProtocolViolation:

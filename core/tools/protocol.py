@@ -230,7 +230,7 @@ def _correction(plan: Plan, again: Again) -> str:
         case _:
             return (
                 f"Your last call could not be used: {again.reason}. Any call before it was taken; do not repeat it. "
-                f"Write that one call again, corrected, and nothing else: {form}"
+                f"Write that one call again, corrected, then any calls that were to follow it, and nothing else: {form}"
             )
 
 

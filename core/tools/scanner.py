@@ -22,7 +22,7 @@ class Plain(Struct, frozen=True, gc=False):
 
 
 class Opened(Struct, frozen=True, gc=False):
-    """A call of our own form begins; `raw` is its tag as written."""
+    """A call of our own form begins; `raw` is its tag as written, `name` what it calls, empty if it does not say."""
 
     name: str
     raw: str
@@ -46,6 +46,9 @@ MAX_OPENING_CHARS = 256
 MAX_LINE_CHARS = 200
 """How much of a line is looked at to tell whether it is a fence."""
 
+_NAME = re.compile(r"""(?<![\w-])(?:name|tool)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'/>]+))""", re.IGNORECASE)
+"""Where an opening tag says what it calls: models forget the quotes, or put other attributes beside it."""
+
 _FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`]*\Z)|~{3,})")
 """A line that opens or closes a code block. Backticks behind the first ones mean that it is code within a line."""
 
@@ -54,9 +57,8 @@ class TextScanner:
     """Splits text into plain text and calls. Stops at an own opening tag: the rest is `rest`, for a call's reader."""
 
     def __init__(self, tag: str) -> None:
-        name = ("[\"']", "([^\"'<>\\n]{1,128})", "[\"']")
-        space = r"\s{0,8}"
-        self._own = growing(*spelled(f"<{tag}"), r"\s{1,8}", *spelled("name"), space, "=", space, *name, space, ">")
+        # Nobody but the model knows the hash, so whatever stands in the tag, a call was meant.
+        self._own = growing(*spelled(f"<{tag}"), r"(?!\w)[^<>]{0,200}", ">")
         self._reset()
 
     def _reset(self) -> None:
@@ -92,7 +94,7 @@ class TextScanner:
             buffer = buffer[place:]
             if own := self._own.whole.match(buffer):
                 self._leave_text()
-                return [*tokens, Opened(own[1], own[0])], buffer[own.end() :]
+                return [*tokens, Opened(_called(own[0]), own[0])], buffer[own.end() :]
             self._open_block(foreign.opened_by(buffer))
             if self._block is None:
                 self._held = buffer
@@ -176,3 +178,9 @@ class TextScanner:
         self._pieces.append(text)
         self._overlap = searched[-foreign.MAX_CLOSING_CHARS :]
         return ""
+
+
+def _called(opening: str) -> str:
+    """Return the name that an opening tag calls, empty if it names none."""
+    found = _NAME.search(opening)
+    return next(filter(None, found.groups()), "") if found else ""

@@ -25,7 +25,8 @@ class Toolbox:
 
     def unknown(self, name: str) -> str:
         """Return why a call of this name is of no use."""
-        return f"there is no tool {name!r}; the tools are: {', '.join(map(repr, self._tools))}"
+        fault = f"there is no tool {name!r}" if name else "its tag does not name a tool"
+        return f"{fault}; the tools are: {', '.join(map(repr, self._tools))}"
 
 
 def unusable(tool: Tool, arguments: str) -> str:

@@ -16,7 +16,7 @@ from api.gateway import build_gateway
 from core.settings import Settings
 from core.signing import LIFETIME_S
 from tests.api.children import child
-from tests.api.responses_calls import post, text_of, whole
+from tests.api.responses_calls import post, streamed, text_of, whole
 from tests.api.servers import (
     KEY,
     Gateway,
@@ -336,6 +336,30 @@ def test_a_removed_response_is_gone(gateway: Gateway, account: Account) -> None:
     followed = post(gateway, "Say two", previous_response_id=begun["id"])
     assert followed.status_code == 404
     assert "no longer kept" in error_of(followed)["message"]
+
+
+def repaired(stream: bool) -> str:
+    """Return a prompt, one for each way, whose first answer is a call of no use, which must be written again."""
+    call = '<{{tag}} name="NAME">{"city":"Lisbon"}</{{tag}}>'
+    said = f"One. Two. {stream}. " + call.replace("NAME", "nope")
+    attempts = [{"text": said, "cut_after_chars": 200}, {"text": call.replace("NAME", "weather")}]
+    return directive(attempts=attempts)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_an_answer_of_two_attempts_leaves_one_conversation(stream: bool, gateway: Gateway, account: Account) -> None:
+    tools = [{"type": "function", "name": "weather"}]
+    if stream:
+        events = streamed(gateway, repaired(stream), tools=tools)
+        assert len({event["response"]["id"] for event in events if "response" in event}) == 1
+        answered = events[-1]["response"]
+    else:
+        answered = whole(gateway, repaired(stream), tools=tools)
+    assert [item["type"] for item in answered["output"]] == ["message", "function_call"]
+    assert len(account.turns()) == 2
+    assert len(kept_conversations(account)) == 1
+    gateway.web.delete(f"/v1/responses/{answered['id']}").raise_for_status()
+    assert kept_conversations(account) == []
 
 
 def test_nothing_can_be_cancelled(gateway: Gateway) -> None:

@@ -3,10 +3,11 @@
 import json
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,11 +17,12 @@ from api.middleware.sse import Sse
 from api.middleware.tools import Tools
 from api.tool_log import ToolLog
 from core.accounts import Account, Principal, Secret
-from core.contracts import Capabilities, Exchange, Target
-from core.errors import UpstreamUnavailable
+from core.contracts import Capabilities, Exchange, Target, Upstream
+from core.errors import NotFound, UpstreamUnavailable
 from core.events import Event, Finish, FinishReason, Start, TextDelta, TextEnd, TextStart
-from core.request import ChatRequest, Message, OutputFormat, Text, Tool, ToolChoice
+from core.request import ChatRequest, Message, OutputFormat, Text, Tool, ToolChoice, Turn
 from core.settings import Settings, SettingsError
+from core.transport import Transport
 from core.wire.openai_chat import OPENAI_CHAT
 from tests.api.layers import Client, SilentUpstream, exchange, http_scope
 from tests.api.servers import data_frames
@@ -41,9 +43,17 @@ class Model:
     """
 
     def __init__(
-        self, *answers: str, size: int = 7, finish: FinishReason = "stop", error: Exception | None = None
+        self,
+        *answers: str,
+        size: int = 7,
+        finish: FinishReason = "stop",
+        error: Exception | None = None,
+        kept: bool | None = None,
+        conversations: Sequence[str] = (),
     ) -> None:
         self._answers = list(answers)
+        names = conversations or [f"conversation-{number}" for number in range(len(answers))]
+        self._turns = [None if kept is None else Turn(name, "message", kept=kept) for name in names]
         self._size, self._finish, self._error = size, finish, error
         self.asked: list[ChatRequest] = []
         self.ids: list[str] = []
@@ -58,13 +68,14 @@ class Model:
 
     async def _tell(self, said: str) -> AsyncGenerator[list[Event], None]:
         try:
-            yield [Start("gpt-test"), TextStart(0)]
+            turn = self._turns[len(self.asked) - 1]
+            yield [Start("gpt-test", turn=turn), TextStart(0)]
             for begin in range(0, len(said), self._size):
                 self.batches += 1
                 yield [TextDelta(0, said[begin : begin + self._size])]
             if self._error is not None:
                 raise self._error
-            yield [TextEnd(0), Finish(self._finish)]
+            yield [TextEnd(0), Finish(self._finish, turn=turn)]
         finally:
             self.closed += 1
 
@@ -86,11 +97,22 @@ def settings(**environ: str) -> Settings:
     return Settings.from_env(environ)
 
 
-async def ask(inner: ASGIApp, stream: bool, environ: dict[str, str] | None = None, **fields: Any) -> Client:
+async def ask(
+    inner: ASGIApp,
+    stream: bool,
+    environ: dict[str, str] | None = None,
+    upstream: Upstream | None = None,
+    client: Client | None = None,
+    **fields: Any,
+) -> Client:
     """Ask through the layers from errors to tools; the request has one tool unless `fields` say otherwise."""
     turn = exchange(stream=stream, **{"tools": (SEARCH,), **fields})
+    if upstream is not None:
+        turn = replace(turn, target=Target(upstream, "auto"))
     app = Errors(Sse(Tools(inner, settings(**(environ or {}))), 3_600.0), OPENAI_CHAT)
-    return await Client().call(app, http_scope(exchange=turn, request_id="request-1"))
+    state = SimpleNamespace(gateway=SimpleNamespace(transport=None))
+    scope = http_scope(exchange=turn, request_id="request-1", app=SimpleNamespace(state=state))
+    return await (client or Client()).call(app, scope)
 
 
 class Heard:
@@ -98,14 +120,12 @@ class Heard:
 
     def __init__(self, client: Client) -> None:
         self.status, self.headers = client.status, client.headers
-        streamed = client.text.startswith("data: ")
         self.calls: list[tuple[str, str]] = []
         self.content = ""
         self.finish: str | None = None
         self.error: dict[str, Any] = {}
-        for frame in data_frames(client.text) if streamed else [json.loads(client.text)]:
-            if frame != "[DONE]":
-                self._hear(frame)
+        for frame in frames_of(client):
+            self._hear(frame)
 
     def _hear(self, frame: Any) -> None:
         self.error = frame.get("error", self.error)
@@ -123,6 +143,14 @@ class Heard:
         else:
             before = self.calls.pop()
             self.calls.append((before[0], before[1] + arguments))
+
+
+def frames_of(client: Client) -> list[Any]:
+    """Return the frames of a stream, or the one object of a whole answer."""
+    streamed = client.text.startswith("data: ")
+    return [
+        frame for frame in (data_frames(client.text) if streamed else [json.loads(client.text)]) if frame != "[DONE]"
+    ]
 
 
 BOTH = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
@@ -152,6 +180,12 @@ async def test_what_came_before_such_a_call_stays(stream: bool) -> None:
     heard = Heard(await ask(model, stream))
     assert heard.content == "Two. "
     assert heard.calls == [("search", '{"q":"x"}'), ("search", '{"q":"y"}')]
+
+
+@BOTH
+async def test_so_does_what_was_not_judged_yet(stream: bool) -> None:
+    heard = Heard(await ask(Model("Let me look: " + BAD, GOOD), stream))
+    assert (heard.content, heard.calls) == ("Let me look: ", [("search", '{"q":"x"}')])
 
 
 @BOTH
@@ -201,6 +235,65 @@ async def test_a_denial_is_forgotten_when_the_call_comes(stream: bool) -> None:
     heard = Heard(await ask(model, stream))
     assert (heard.content, heard.calls) == ("", [("search", '{"q":"x"}')])
     assert "You do have these tools here" in model.told(1)
+
+
+class Keeper(SilentUpstream):
+    """An upstream that keeps every turn, and notes what is removed."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    async def forget(self, turn: Turn, principal: Principal, transport: Transport) -> None:
+        self.removed.append(turn.conversation_id)
+        if turn.conversation_id == "gone":
+            raise NotFound("it is gone")
+
+
+class Attempt(Struct, frozen=True):
+    """What the attempts say, each in a conversation of its own; which one the ids name, and which are removed."""
+
+    id: str
+    said: tuple[str, ...]
+    named: int | None
+    removed: tuple[int, ...]
+    stream: bool = True
+    kept: bool = True
+    fields: dict[str, Any] = {}
+
+
+ATTEMPTS = [
+    Attempt("the only one stays", (GOOD,), 0, ()),
+    Attempt("a denial that was not told goes", (DENIAL + "So.", GOOD), 1, (0,)),
+    Attempt("two denials go", (DENIAL + "So.", DENIAL + "So.", GOOD), 2, (0, 1), stream=False),
+    Attempt("a bad call that was not told goes", (BAD, GOOD), 1, (0,)),
+    Attempt("of a whole answer the last one stays", ("One. Two. " + BAD, GOOD), 1, (0,), stream=False),
+    Attempt("of a stream the one that was told stays", ("One. Two. " + BAD, GOOD), 0, (1,)),
+    Attempt("nothing that is temporary is removed", (BAD, GOOD), 1, (), kept=False),
+    Attempt("all go when there is no answer", ("No.", "No!"), None, (0, 1), fields={"tool_choice": REQUIRED}),
+]
+
+
+@pytest.mark.parametrize("case", ATTEMPTS, ids=lambda case: case.id)
+async def test_an_account_keeps_what_the_ids_name(case: Attempt) -> None:
+    upstream, model = Keeper(), Model(*case.said, kept=case.kept)
+    client = await ask(model, case.stream, upstream=upstream, **case.fields)
+    assert upstream.removed == [f"conversation-{number}" for number in case.removed]
+    named = {frame["conversation_id"] for frame in frames_of(client) if "conversation_id" in frame}
+    assert named == (set() if case.named is None else {f"conversation-{case.named}"})
+
+
+async def test_they_are_removed_before_the_answer_ends() -> None:
+    upstream = Keeper()
+    removed: list[int] = []
+    client = Client(hear=lambda body: removed.append(len(upstream.removed)) if b"[DONE]" in body else None)
+    await ask(Model("One. Two. " + BAD, GOOD, kept=True), True, upstream=upstream, client=client)
+    assert removed == [1]
+
+
+async def test_a_removal_that_fails_changes_nothing() -> None:
+    upstream = Keeper()
+    heard = Heard(await ask(Model(BAD, GOOD, kept=True, conversations=("gone", "stays")), True, upstream=upstream))
+    assert (heard.calls, upstream.removed) == ([("search", '{"q":"x"}')], ["gone"])
 
 
 async def test_a_denial_ends_its_attempt_as_soon_as_it_is_seen() -> None:

@@ -225,7 +225,9 @@ class Answer:
     def _is_echo(self, message: Message, identity: str) -> bool:
         if identity in self._sent.message_ids:
             return True
-        return not self._started and message.is_whole and message.text() in self._sent.assistant_texts
+        # What was sent is told again without an end of the turn; an answer in the same words ends it.
+        is_past = message.is_whole and not message.ends_turn
+        return not self._started and is_past and message.text() in self._sent.assistant_texts
 
     def _adopt(self, message: Message, cut: Message) -> None:
         """Let a continuing message write into the block that the cut one left open."""

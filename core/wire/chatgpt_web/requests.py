@@ -230,4 +230,6 @@ def _refuse(request: ChatRequest) -> None:
 def _ignored(request: ChatRequest, effort_is_ignored: bool) -> tuple[str, ...]:
     tuning = [name for name in _TUNING if getattr(request, name) is not None]
     effort = ["reasoning_effort"] if effort_is_ignored else []
-    return (*tuning, *effort, *request.extras, *request.ignored)
+    images = (part for message in request.messages for part in message.parts if isinstance(part, Image))
+    detail = ["detail"] if any(image.detail not in (None, "auto") for image in images) else []
+    return (*tuning, *effort, *detail, *request.extras, *request.ignored)

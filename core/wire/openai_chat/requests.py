@@ -141,6 +141,7 @@ def _check_pairing(message: Message, called: set[str], path: str) -> None:
 
 def _message(wire: types.ChatMessage, path: str, last_function_call: str) -> Message:
     role = known(_ROLES, wire.role, f"{path}.role")
+    clean(wire.name or "", f"{path}.name")
     content = _content(wire.content, f"{path}.content")
     if role == "tool":
         return _result_message(wire, content, path, last_function_call)
@@ -161,6 +162,8 @@ def _message(wire: types.ChatMessage, path: str, last_function_call: str) -> Mes
 
 def _result_message(wire: types.ChatMessage, content: list[Part], path: str, last_function_call: str) -> Message:
     call_id = wire.tool_call_id if wire.role == "tool" else last_function_call
+    if not call_id and wire.role == "function":
+        raise InvalidRequest("function message without an earlier function_call", param=f"{path}.role")
     if not call_id:
         raise InvalidRequest("tool message missing tool_call_id", param=f"{path}.tool_call_id")
     if given(wire.content) is None:

@@ -8,7 +8,8 @@ from msgspec import Raw, Struct
 from core.errors import UpstreamError
 from core.events import Event, Finish, FinishReason, Start, TextDelta, TextEnd, TextStart
 from core.fold import FoldedText, fold
-from core.request import OutputFormat
+from core.grammar import check
+from core.request import OutputFormat, Tool, ToolCall
 from core.tools.lifter import Lifter
 from core.tools.protocol import Plan
 from core.tools.structured import StructuredText
@@ -144,3 +145,16 @@ def test_a_schema_may_stand_under_either_name(key: str) -> None:
     structured.feed("{}")
     structured.close()
     assert structured.failure == "'a' is a required property"
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+def test_a_text_before_a_call_is_no_json_and_stays(streamed: bool) -> None:
+    said = ["Let me check. ", '<call_abcdef name="f">{"a":1}</call_abcdef>', " Done."]
+    lifter = Lifter(Plan("call_abcdef", {"f": Tool("f")}, False, True, SCHEMA, ()), "0" * 24, streamed, 0)
+    deltas = [TextDelta(0, piece) for piece in said]
+    events = [*lifter.feed([Start(), TextStart(0), *deltas, TextEnd(0), Finish("stop")]), *lifter.close()]
+    check(events)
+    parts = fold(events).parts
+    texts = [part.text for part in parts if isinstance(part, FoldedText)]
+    calls = [part.arguments for part in parts if isinstance(part, ToolCall)]
+    assert (texts, calls) == (["Let me check. ", " Done."], ['{"a":1}'])

@@ -268,6 +268,13 @@ def test_a_resume_in_full() -> None:
     assert json.decode(build_resume("c1", 7)) == {"conversation_id": "c1", "offset": 7}
 
 
+@pytest.mark.parametrize(("detail", "ignored"), [(None, ()), ("auto", ()), ("low", ("detail",)), ("high", ("detail",))])
+def test_how_closely_to_look_at_a_picture_is_named(detail: str | None, ignored: tuple[str, ...]) -> None:
+    image = Image(file_id="f", detail=detail)
+    asked = exchange(Message("user", (image,)))
+    assert prepare_outgoing(asked, True, {image: StoredFile("f")}).ignored == ignored
+
+
 IGNORED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({}, ()),
     ({"temperature": 0.5, "top_p": 0.0, "parallel_tool_calls": False}, ("temperature", "top_p", "parallel_tool_calls")),

@@ -611,7 +611,12 @@ def test_an_echo_is_known_by_its_text() -> None:
 
 
 def test_an_answer_that_repeats_the_history_word_for_word_is_shown() -> None:
+    repeated = whole("I said this")
     assert text_of(decode([add(message()), append("I said"), finish(" this"), DONE], HISTORY)) == "I said this"
+    assert text_of(decode([snapshot(repeated), DONE], HISTORY)) == "I said this"
+    decoder = TurnDecoder(HISTORY)
+    assert text_of(decoder.feed_tree(tree(QUESTION, repeated))) == "I said this"
+    assert decoder.over
 
 
 # Turns that take more than one stream.

@@ -658,8 +658,8 @@ REFUSALS = [
     Refusal(
         "a result of the old form that answers no call",
         {"messages": [{"role": "function", "name": "f", "content": "x"}]},
-        "messages[0].tool_call_id",
-        "tool message missing tool_call_id",
+        "messages[0].role",
+        "function message without an earlier function_call",
     ),
     Refusal(
         "a result of a call that nobody made",
@@ -720,6 +720,12 @@ REFUSALS = [
         {"model": 7, "messages": [USER]},
         "model",
         "Invalid value for model: Expected `str | null`, got `int`",
+    ),
+    Refusal(
+        "a name with a NUL",
+        {"messages": [{**USER, "name": "a\0"}]},
+        "messages[0].name",
+        "messages[0].name contains a NUL character",
     ),
     Refusal("a model with a NUL", {"model": "a\0", "messages": [USER]}, "model", "model contains a NUL character"),
     Refusal(
