@@ -45,7 +45,7 @@ class Capabilities(Struct, frozen=True):
     """What an upstream does by itself for a model; what it lacks the layers emulate or refuse.
 
     `knobs` names the canonical request's tuning fields it honours; the others are enforced by the
-    gateway where that is possible (`stop`, `max_output_tokens`) or named as ignored.
+    gateway where that is possible (`max_output_tokens`; `stop` it always sees to) or named as ignored.
     """
 
     tools: bool = False

@@ -1,5 +1,6 @@
-"""The limits of an answer, enforced by the gateway for an upstream that cannot: `stop` and `max_output_tokens`.
+"""The limits of an answer, enforced by the gateway: `stop`, and `max_output_tokens` for an upstream that cannot.
 
+Every vendor takes so many stop sequences of some kinds only, and is sent those; the gateway sees to all of them.
 Both act on text alone: the text is cut where the limit falls, whatever the chunking, and the answer ends legally.
 Tokens are counted as `core.usage` estimates them, so an answer never has more than was asked for.
 """
@@ -15,12 +16,11 @@ from core.usage import LONGEST_LIMITED_PIECE, PIECE, with_margin
 
 
 def limiter_for(exchange: Exchange, target: Target) -> "Limiter | None":
-    """Return a limiter for what the request limits and the upstream that answers does not, or None."""
+    """Return a limiter for what the request limits and the upstream that answers may not, or None."""
     request = exchange.request
     knobs = target.upstream.capabilities(target.model).knobs
-    stop = () if "stop" in knobs else request.stop
     most = None if "max_output_tokens" in knobs else request.max_output_tokens
-    return Limiter(stop, most) if stop or most is not None else None
+    return Limiter(request.stop, most) if request.stop or most is not None else None
 
 
 class Limiter:

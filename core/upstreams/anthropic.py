@@ -27,7 +27,7 @@ VERSION = "2023-06-01"
 FORWARDED = ("anthropic-beta", "anthropic-version")
 """The caller's headers that go with a body which passes as it is."""
 
-_KNOBS = frozenset({"temperature", "top_p", "stop", "max_output_tokens", "parallel_tool_calls", "reasoning"})
+_KNOBS = frozenset({"temperature", "top_p", "max_output_tokens", "parallel_tool_calls", "reasoning"})
 _FIELDS = json.Decoder(dict[str, Raw])
 _LAST_WORDS = tuple(b'"type":%b"%b"' % (space, kind) for space in (b"", b" ") for kind in (b"message_stop", b"error"))
 """What the data of a last event begins with. In a text the quotation marks would be escaped."""

@@ -38,7 +38,6 @@ MAX_FETCHES = 50
 FETCHES_AT_ONCE = 4
 
 _KNOBS = frozenset({"temperature", "top_p", "max_output_tokens", "reasoning"})
-"""Without `stop`: the API takes five sequences only, so the gateway sees to them."""
 
 _LAST_WORDS = (b'"finishReason"', b'"blockReason"')
 _GENERATES = "generateContent"

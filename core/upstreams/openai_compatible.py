@@ -42,7 +42,7 @@ from core.wire.openai_responses import build as responses
 from core.wire.openai_responses import relay as responses_relay
 from core.wire.openai_responses.decode import ResponsesDecoder
 
-_KNOBS = frozenset({"temperature", "top_p", "stop", "max_output_tokens", "parallel_tool_calls", "reasoning"})
+_KNOBS = frozenset({"temperature", "top_p", "max_output_tokens", "parallel_tool_calls", "reasoning"})
 
 
 class _Model(Struct, frozen=True):

@@ -58,8 +58,9 @@ class _Knobs:
         self._limit()
         self._think()
         self._sample()
-        if self._request.stop:
-            self.fields["stop_sequences"] = list(self._request.stop)
+        # Anthropic refuses sequences of nothing but white space (LiteLLM #3286); the gateway sees to all of them.
+        if stops := [stop for stop in self._request.stop if stop.strip()]:
+            self.fields["stop_sequences"] = stops
 
     def _limit(self) -> None:
         known = self._generation

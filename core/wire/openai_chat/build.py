@@ -35,6 +35,9 @@ WIRE = "openai_chat"
 COMPLETIONS = "openai_completions"
 """The older call, whose further fields have the same names and meaning."""
 
+MAX_STOPS = 4
+"""How many stop sequences OpenAI takes (its API reference); the gateway itself sees to all of them."""
+
 
 class Built(Struct, frozen=True):
     """A request's body, and what of the request it does not carry."""
@@ -89,7 +92,7 @@ def _tuning(request: ChatRequest, flavour: Flavour) -> Object:
         "temperature": request.temperature,
         "top_p": request.top_p,
         limit: request.max_output_tokens,
-        "stop": list(request.stop) or None,
+        "stop": list(request.stop[:MAX_STOPS]) or None,
         "reasoning_effort": effort,
         "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
     }

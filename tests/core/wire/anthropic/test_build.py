@@ -221,6 +221,8 @@ TUNED = [
     Tuned("no limit, for the first models", FIRST, {}, {"max_tokens": 4096}),
     Tuned("no limit, for a model that nobody knows", "glm-5", {}, {"max_tokens": 8192}),
     Tuned("stop sequences", OLD, {"stop": ("a", "b")}, {"stop_sequences": ["a", "b"]}),
+    Tuned("none of white space, which is refused", OLD, {"stop": ("\n\n", "\na")}, {"stop_sequences": ["\na"]}),
+    Tuned("nothing but white space", OLD, {"stop": ("\n\n", " ")}, {"stop_sequences": None}),
     Tuned(
         "the first models take a temperature and a top_p",
         FIRST,

@@ -170,6 +170,10 @@ def test_tuning_goes_under_the_vendors_names() -> None:
     assert body["parallel_tool_calls"] is False
 
 
+def test_as_many_stop_sequences_go_as_openai_takes() -> None:
+    assert built(asked(stop=tuple("abcdef")))["stop"] == ["a", "b", "c", "d"]
+
+
 class Choice(Struct, frozen=True):
     id: str
     choice: ToolChoice
