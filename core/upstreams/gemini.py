@@ -36,6 +36,7 @@ MAX_FETCHED_BYTES = 20 << 20
 """A request with data of its own may have 20 MB in all (Google's page on file input, November 2026)."""
 MAX_FETCHES = 50
 FETCHES_AT_ONCE = 4
+BATCHES_AT_ONCE = 4
 
 _KNOBS = frozenset({"temperature", "top_p", "max_output_tokens", "reasoning"})
 
@@ -121,6 +122,10 @@ class Gemini:
         return (await self._api.fetch(transport, "POST", path, _Count, body)).total_tokens
 
     async def embed(self, request: EmbeddingRequest, context: Context, transport: Transport) -> Embeddings:
+        calls = [partial(self._embed_batch, batch, transport) for batch in embeddings.batches(request)]
+        return embeddings.joined(await side_by_side(calls, BATCHES_AT_ONCE))
+
+    async def _embed_batch(self, request: EmbeddingRequest, transport: Transport) -> Embeddings:
         body = embeddings.build_request(request, self.name)
         path = f"{VERSION}/models/{quote(request.model, safe='')}:batchEmbedContents"
         data = await self._api.fetch_bytes(transport, "POST", path, body)

@@ -159,6 +159,13 @@ def test_gemini_answers_in_this_format(gateway: Gateway) -> None:
     assert answer.headers["x-isthmus-ignored-params"] == "user, extra"
 
 
+def test_gemini_embeds_more_than_it_takes_in_one_call(gateway: Gateway) -> None:
+    texts = [f"text {number}" for number in range(201)]
+    answer = embed(gateway, model="gemini-embedding-001", input=texts, dimensions=2)
+    assert answer.status_code == 200, answer.text
+    assert [item["embedding"] for item in answer.json()["data"]] == [list(vector(text, 2)) for text in texts]
+
+
 # What is refused.
 
 

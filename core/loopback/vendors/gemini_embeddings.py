@@ -29,7 +29,7 @@ class One(Struct, frozen=True, rename="camel"):
 
 
 class Batch(Struct, frozen=True):
-    requests: tuple[One, ...]
+    requests: Annotated[tuple[One, ...], Meta(max_length=100)]
 
 
 async def embed(request: Request) -> Response:

@@ -1,10 +1,15 @@
 """Embeddings by Gemini: `batchEmbedContents` (Google's API reference, embeddings; google-gemini/api-examples)."""
 
-from msgspec import Struct, json
+from collections.abc import Sequence
+
+from msgspec import Struct, json, structs
 
 from core.errors import MALFORMED_JSON, ProtocolViolation, Unsupported
 from core.services import EmbeddingRequest, Embeddings
 from core.vectors import NoVector, packed
+
+MAX_BATCH = 100
+"""A larger one is 400: "at most 100 requests can be in one batch"."""
 
 
 class Vector(Struct, frozen=True):
@@ -21,6 +26,20 @@ class BatchAnswer(Struct, frozen=True, rename="camel"):
 
 
 _ANSWER = json.Decoder(BatchAnswer)
+
+
+def batches(request: EmbeddingRequest) -> list[EmbeddingRequest]:
+    """Return requests for as many inputs as go into one call, in their order."""
+    starts = range(0, len(request.inputs), MAX_BATCH)
+    return [structs.replace(request, inputs=request.inputs[start : start + MAX_BATCH]) for start in starts]
+
+
+def joined(answers: Sequence[Embeddings]) -> Embeddings:
+    """Return the answers to the batches of one request as one; its tokens are known if those of each batch are."""
+    counted = [answer.prompt_tokens for answer in answers if answer.prompt_tokens is not None]
+    tokens = sum(counted) if len(counted) == len(answers) else None
+    vectors = tuple(vector for answer in answers for vector in answer.vectors)
+    return structs.replace(answers[0], vectors=vectors, prompt_tokens=tokens, total_tokens=tokens)
 
 
 def build_request(request: EmbeddingRequest, upstream: str) -> bytes:

@@ -8,9 +8,9 @@ from hypothesis import strategies as some
 from msgspec import Raw
 
 from core.errors import ProtocolViolation, Unsupported
-from core.services import EmbeddingRequest
+from core.services import EmbeddingRequest, Embeddings
 from core.vectors import packed
-from core.wire.gemini.embeddings import build_request, read_answer
+from core.wire.gemini.embeddings import MAX_BATCH, batches, build_request, joined, read_answer
 
 ASKED = EmbeddingRequest(
     model="gemini-embedding-001", inputs=("a", "b"), dimensions=2, user="u", extras={"x": Raw(b"1")}
@@ -46,6 +46,26 @@ def test_the_vectors_are_read_and_what_had_no_effect_is_named() -> None:
 def test_tokens_that_nobody_counted_are_none() -> None:
     data = json.dumps({"embeddings": ANSWER["embeddings"]}).encode()
     assert read_answer(data, ASKED, "gemini").prompt_tokens is None
+
+
+def test_what_is_too_much_for_one_call_is_several() -> None:
+    asked = EmbeddingRequest(model="m", inputs=tuple(map(str, range(2 * MAX_BATCH + 1))), dimensions=4)
+    several = batches(asked)
+    assert [len(batch.inputs) for batch in several] == [MAX_BATCH, MAX_BATCH, 1]
+    assert tuple(text for batch in several for text in batch.inputs) == asked.inputs
+    assert {(batch.model, batch.dimensions) for batch in several} == {("m", 4)}
+
+
+@pytest.mark.parametrize(("second", "tokens"), [(3, 5), (None, None)], ids=["counted", "counted in part"])
+def test_the_answers_to_several_are_one(second: int | None, tokens: int | None) -> None:
+    answers = [
+        Embeddings(vectors=(b"a", b"b"), model="m", prompt_tokens=2, total_tokens=2, ignored=("user",)),
+        Embeddings(vectors=(b"c",), model="m", prompt_tokens=second, total_tokens=second, ignored=("user",)),
+    ]
+    whole = Embeddings(
+        vectors=(b"a", b"b", b"c"), model="m", prompt_tokens=tokens, total_tokens=tokens, ignored=("user",)
+    )
+    assert joined(answers) == whole
 
 
 @pytest.mark.parametrize(
