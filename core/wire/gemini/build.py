@@ -154,10 +154,10 @@ def _config(exchange: Exchange, is_same: bool) -> tuple[Object, tuple[str, ...]]
     if request.reasoning is not None:
         shows = request.reasoning.summary is not None or not is_same
         shows = shows and request.reasoning.effort != "none"
-        thinking = thinking_config(request.reasoning.effort, shows, exchange.target.model)
-        if thinking is None:
+        thinking, is_as_asked = thinking_config(request.reasoning.effort, shows, exchange.target.model)
+        if not is_as_asked:
             ignored.append("thinkingConfig" if is_same else "reasoning")
-        elif thinking:
+        if thinking:
             config["thinkingConfig"] = thinking
     if request.hints.image_generation:
         config["responseModalities"] = ["TEXT", "IMAGE"]

@@ -1,7 +1,8 @@
 """How much a model is to think, in Gemini's terms and in ours, and what each generation of models understands.
 
-Sources: Google's page on thinking and its table for OpenAI's `reasoning_effort` (November 2026): budgets of tokens for
-2.5, levels from Gemini 3 on, which cannot be told not to think at all; nothing before 2.5.
+Sources: Google's pages on thinking, with a table of each model's levels, and its table for OpenAI's `reasoning_effort`
+(November 2026): budgets of tokens for 2.5, levels from Gemini 3 on, which cannot be told not to think at all; nothing
+before 2.5. A level, or a budget, that a model does not have is 400.
 """
 
 import re
@@ -28,6 +29,9 @@ _BUDGETS: Mapping[Effort, int] = {
     "xhigh": 24576,
     "max": 24576,
 }
+_SMALLEST_BUDGET_OF_PRO = 128
+"""Gemini 2.5 Pro always thinks; the others may be told not to."""
+
 _LEVELS: Mapping[Effort, str] = {
     "none": "minimal",
     "minimal": "minimal",
@@ -37,6 +41,18 @@ _LEVELS: Mapping[Effort, str] = {
     "xhigh": "high",
     "max": "high",
 }
+_EVERY_LEVEL = ("minimal", "low", "medium", "high")
+_USUAL_LEVELS = _EVERY_LEVEL[1:]
+"""What 3.1 Pro has, and 3.7 Flash, and whatever is newer as far as is known."""
+
+_LEVELS_BY_NAME: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (re.compile(r"pro-image"), ("high",)),
+    (re.compile(r"image"), ("minimal", "high")),
+    (re.compile(r"gemini-3-pro"), ("low", "high")),
+    (re.compile(r"flash-lite|gemini-3(\.[0-6])?-flash"), _EVERY_LEVEL),
+)
+"""The first that a model's name has counts."""
+
 LEVELS: Mapping[str, Effort] = {
     "minimal": "minimal",
     "low": "low",
@@ -64,14 +80,23 @@ def effort_of(budget_tokens: int) -> Effort | None:
     return next((effort for limit, effort in _LIMITS if budget_tokens < limit), "high")
 
 
-def thinking_config(effort: Effort | None, shows_thoughts: bool, model: str) -> dict[str, Any] | None:
-    """Return the `thinkingConfig` for a model, None for one that does not think."""
+def thinking_config(effort: Effort | None, shows_thoughts: bool, model: str) -> tuple[dict[str, Any], bool]:
+    """Return the `thinkingConfig` for a model, and whether it says what was asked: else it is the nearest there is."""
     known = generation(model)
     if known < FIRST_THINKING:
-        return None
+        return {}, False
     shown = {"includeThoughts": True} if shows_thoughts else {}
     if effort is None:
-        return shown
+        return shown, True
     if known < FIRST_SIGNING:
-        return {"thinkingBudget": _BUDGETS[effort], **shown}
-    return {"thinkingLevel": _LEVELS[effort], **shown}
+        budget = max(_BUDGETS[effort], _SMALLEST_BUDGET_OF_PRO if "-pro" in model else 0)
+        return {"thinkingBudget": budget, **shown}, budget == _BUDGETS[effort]
+    level = _nearest(_LEVELS[effort], model)
+    return {"thinkingLevel": level, **shown}, level == _LEVELS[effort]
+
+
+def _nearest(level: str, model: str) -> str:
+    """Return the model's level that is nearest to one: the higher of two, as Google's own table has it."""
+    levels = next((levels for name, levels in _LEVELS_BY_NAME if name.search(model)), _USUAL_LEVELS)
+    wanted = _EVERY_LEVEL.index(level)
+    return min(reversed(levels), key=lambda each: abs(_EVERY_LEVEL.index(each) - wanted))

@@ -335,7 +335,7 @@ FIELDS = [
             }
         },
     ),
-    thinking("none", "gemini-3-pro", thinkingLevel="minimal"),
+    thinking("none", "gemini-3-flash-preview", thinkingLevel="minimal"),
     thinking("low", "gemini-3-pro", thinkingLevel="low"),
     thinking("max", "loopback-large", thinkingLevel="high"),
     thinking("none", "gemini-2.5-flash", thinkingBudget=0),
@@ -349,6 +349,49 @@ def test_a_field_has_its_place(case: Field) -> None:
     body = built(asked(model=case.model, **case.fields))
     body.pop("contents")
     assert body == case.expected
+
+
+class Nearest(Struct, frozen=True):
+    """An effort that a model does not have, and what stands for it."""
+
+    effort: Any
+    model: str
+    expected: dict[str, Any]
+
+
+NEAREST = [
+    Nearest("none", "gemini-3-pro-preview", {"thinkingLevel": "low"}),
+    Nearest("minimal", "gemini-3-pro", {"thinkingLevel": "low"}),
+    Nearest("medium", "gemini-3-pro", {"thinkingLevel": "high"}),
+    Nearest("minimal", "gemini-3.1-pro-preview", {"thinkingLevel": "low"}),
+    Nearest("minimal", "gemini-3.7-flash", {"thinkingLevel": "low"}),
+    Nearest("minimal", "gemini-flash-latest", {"thinkingLevel": "low"}),
+    Nearest("low", "gemini-3.1-flash-image", {"thinkingLevel": "minimal"}),
+    Nearest("low", "gemini-3-pro-image", {"thinkingLevel": "high"}),
+    Nearest("none", "gemini-2.5-pro", {"thinkingBudget": 128}),
+]
+
+
+@pytest.mark.parametrize("case", NEAREST, ids=lambda case: f"{case.effort} for {case.model}")
+def test_an_effort_that_a_model_lacks_becomes_the_nearest_and_is_named(case: Nearest) -> None:
+    result = build_request(asked(model=case.model, reasoning=ReasoningOptions(case.effort)))
+    config = json.loads(result.body)["generationConfig"]["thinkingConfig"]
+    config.pop("includeThoughts", None)
+    assert (config, result.ignored) == (case.expected, ("reasoning",))
+
+
+@pytest.mark.parametrize(
+    ("effort", "model"),
+    [
+        ("medium", "gemini-3.1-pro-preview"),
+        ("minimal", "gemini-3.6-flash"),
+        ("minimal", "gemini-3.5-flash-lite"),
+        ("minimal", "gemini-2.5-pro"),
+        ("xhigh", "gemini-3-pro"),
+    ],
+)
+def test_an_effort_that_a_model_has_is_not_named(effort: Any, model: str) -> None:
+    assert build_request(asked(model=model, reasoning=ReasoningOptions(effort))).ignored == ()
 
 
 def test_what_is_left_out_is_named() -> None:
