@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from msgspec import Struct
 
 from core.errors import InvalidRequest
-from core.media.magic import sniff
+from core.media.magic import sniff, type_of
 
 CHUNK_BYTES = 1 << 16
 
@@ -45,8 +45,8 @@ def is_data_url(text: str) -> bool:
 def read_data_url(text: str, param: str) -> Blob:
     """Read a `data:` URL (RFC 2397), base64 or percent-encoded; raise `InvalidRequest` for `param`.
 
-    A type that the URL does not tell is read from the bytes, else it is `text/plain`, as the RFC has it. A
-    parameter `name` or `filename`, which some clients write, becomes the name.
+    The type is what the bytes show, for clients are wrong about it (`image/jpg`), else what the URL tells, else
+    `text/plain`, as the RFC has it. A parameter `name` or `filename`, which some clients write, becomes the name.
     """
     if not is_data_url(text):
         raise InvalidRequest(f"{param} must be a data: URL", param=param)
@@ -55,7 +55,7 @@ def read_data_url(text: str, param: str) -> Blob:
         raise InvalidRequest(f"{param} is a data: URL without the comma that begins its data", param=param)
     items = [item.strip() for item in text[len(_SCHEME) : end_of_header].split(";")]
     data = _read_payload(text[end_of_header + 1 :], "base64" in map(str.lower, items), param)
-    return Blob(data, _declared(items[0], param) or sniff(data) or "text/plain", _name_in(items))
+    return Blob(data, type_of(data, _declared(items[0], param)) or "text/plain", _name_in(items))
 
 
 def read_base64(text: str, param: str) -> bytes:

@@ -63,6 +63,19 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
+def type_of(data: bytes, declared: str | None) -> str | None:
+    """Return the media type of bytes: what they show, else what is declared.
+
+    Of a container (zip, mp4, webm) the word may tell more than its first bytes: what kind of document it is, or that
+    it holds sound alone.
+    """
+    shown = sniff(data)
+    if shown is None or declared is None or shown.startswith("image/") or shown == "application/pdf":
+        return shown or declared
+    is_telling = declared.startswith(("application/", "audio/", "video/")) and declared != "application/octet-stream"
+    return declared if is_telling else shown
+
+
 def _riff(data: bytes) -> str | None:
     return _RIFF.get(data[8:12]) if data.startswith(b"RIFF") else None
 

@@ -8,7 +8,7 @@ from msgspec import Raw, Struct, json
 
 from core.errors import MALFORMED_JSON, Unsupported
 from core.free_text import FREE_TEXT
-from core.media import Blob, as_url, is_data_url, read_data_url, sniff
+from core.media import Blob, as_url, is_data_url, read_data_url, type_of
 from core.request import Audio, ChatRequest, File, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 from core.wire.gemini.objects import Object
 from core.wire.gemini.signatures import FOREIGN, signature_of
@@ -139,9 +139,6 @@ class Turns:
 
     def _bytes_of(self, url: str, where: str) -> Object:
         if is_data_url(url):
-            head, _, data = url.partition(";base64,")
-            if data and "/" in head and "%" not in data:
-                return _inline(head[5:].partition(";")[0].lower(), data)
             blob = read_data_url(url, where)
         elif self._names_urls:
             return {"fileData": {"fileUri": url}}
@@ -149,7 +146,7 @@ class Turns:
             blob = self._fetched[url]
         else:
             raise Unsupported(f"{where}: only http, https and data URLs can be sent to this upstream", param=where)
-        media_type = sniff(blob.data) or blob.media_type or "application/octet-stream"
+        media_type = type_of(blob.data, blob.media_type or None) or "application/octet-stream"
         return _inline(media_type, base64.b64encode(blob.data).decode())
 
 

@@ -30,7 +30,8 @@ class UrlCase(Struct, frozen=True):
 URL_CASES = [
     UrlCase("base64", f"data:image/png;base64,{PNG_TEXT}", Blob(PNG, "image/png")),
     UrlCase("in capitals", f"DATA:IMAGE/PNG;BASE64,{PNG_TEXT}", Blob(PNG, "image/png")),
-    UrlCase("what the URL says counts", f"data:image/x;base64,{PNG_TEXT}", Blob(PNG, "image/x")),
+    UrlCase("a picture is what its bytes show", f"data:image/jpg;base64,{PNG_TEXT}", Blob(PNG, "image/png")),
+    UrlCase("what the bytes do not show the URL says", "data:image/x;base64,aGk=", Blob(b"hi", "image/x")),
     UrlCase("an unsaid type is read from the bytes", f"data:;base64,{PNG_TEXT}", Blob(PNG, "image/png")),
     UrlCase("an unsaid type that the bytes do not show is text", "data:,hello", Blob(b"hello", "text/plain")),
     UrlCase("base64 in place of the type", "data:base64,aGk=", Blob(b"hi", "text/plain")),

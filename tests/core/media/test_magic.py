@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from core.media import sniff
+from core.media import sniff, type_of
 from tests import media_samples as samples
 
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -83,3 +83,28 @@ def test_the_first_bytes_tell_the_type(case: Case) -> None:
 def test_cut_and_spoilt_files_never_raise(case: Case, kept: int, rest: bytes) -> None:
     found = sniff(case.data[:kept] + rest)
     assert found is None or "/" in found
+
+
+class Told(Struct, frozen=True):
+    id: str
+    data: bytes
+    declared: str | None
+    media_type: str | None
+
+
+TOLD = [
+    Told("a picture shows what it is", samples.png(), "image/jpg", "image/png"),
+    Told("so does a PDF", samples.pdf(), "text/plain", "application/pdf"),
+    Told("what shows nothing is what the word says", b"a,b", "text/csv", "text/csv"),
+    Told("what shows nothing, without a word", b"a,b", None, None),
+    Told("what shows something, without a word", samples.ogg(), None, "audio/ogg"),
+    Told("a film that may be sound alone", samples.iso_media(b"isom", b"avc1"), "audio/mp4", "audio/mp4"),
+    Told("a zip that may be a document", b"PK\x03\x04rest", WORD, WORD),
+    Told("a word that tells nothing", samples.ogg(), "application/octet-stream", "audio/ogg"),
+    Told("a word that cannot be true", samples.ogg(), "text/plain", "audio/ogg"),
+]
+
+
+@pytest.mark.parametrize("case", TOLD, ids=lambda case: case.id)
+def test_what_bytes_are_when_somebody_says_what_they_are(case: Told) -> None:
+    assert type_of(case.data, case.declared) == case.media_type

@@ -154,6 +154,24 @@ CASES = [
         ],
     ),
     Case(
+        "a picture whose declared type is wrong",
+        (
+            user(
+                Image("data:image/jpg;base64,iVBORw0KGgo="),
+                File(data="data:application/octet-stream;base64,iVBORw0KGgo="),
+            ),
+        ),
+        [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+                ]
+                * 2,
+            }
+        ],
+    ),
+    Case(
         "documents: PDF, text and pictures by their bytes, any by its address",
         (
             user(

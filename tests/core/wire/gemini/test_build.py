@@ -125,6 +125,11 @@ CASES = [
         ],
     ),
     Case(
+        "a picture whose declared type is wrong",
+        (user(Image("data:image/jpg;base64,iVBORw0KGgo="), File(data="data:text/plain;base64,iVBORw0KGgo=")),),
+        [turn("user", inline("image/png", "iVBORw0KGgo="), inline("image/png", "iVBORw0KGgo="))],
+    ),
+    Case(
         "what was fetched goes as bytes too, by the type they have",
         (user(Image("http://a.example/x"), File(url="HTTPS://a.example/doc")),),
         [turn("user", inline("image/png", "iVBORw0KGgo="), inline("text/csv", "YSxi"))],
