@@ -4,7 +4,6 @@ What this format lacks is named as ignored; content that it has no place for is 
 are written by `turns`, the schema of the answer by `schemas`.
 """
 
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct, json
@@ -15,7 +14,7 @@ from core.request import ChatRequest, Effort, Reasoning, ReasoningOptions, Tool,
 from core.wire.anthropic import thinking
 from core.wire.anthropic.names import Names
 from core.wire.anthropic.opaque import WIRE, Seal, seal_of
-from core.wire.anthropic.schemas import adapted
+from core.wire.anthropic.schemas import adapted, arguments_schema
 from core.wire.anthropic.turns import system_blocks, turns
 
 Object: TypeAlias = dict[str, Any]
@@ -25,7 +24,6 @@ MAX_TOKENS = 32_000
 MAX_TOKENS_BEFORE_4 = 4096
 MAX_TOKENS_UNKNOWN = 8192
 
-NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
 FREE_TEXT: Object = {
     "type": "object",
     "properties": {"input": {"type": "string", "description": "The tool's whole input, as free text."}},
@@ -196,7 +194,7 @@ def _tools(request: ChatRequest, names: Names) -> Object:
 
 def _tool(tool: Tool, names: Names) -> Object:
     description = tool.description
-    schema: Mapping[str, Any] | Raw = tool.parameters or NO_ARGUMENTS
+    schema = arguments_schema(tool.parameters)
     if tool.kind == "custom":
         schema = FREE_TEXT
         description = "\n\n".join(filter(None, (description, _grammar(tool))))

@@ -1,14 +1,15 @@
-"""What of JSON Schema Anthropic's structured output can say, and a schema put into those terms.
+"""What of JSON Schema Anthropic can be told, and a schema put into those terms.
 
-It wants every object closed (`additionalProperties: false`), takes no schema that refers to itself, and knows no limits
-of numbers, lengths or counts (Anthropic's page on structured outputs, November 2026). Closing an object that names its
-properties is sound: what the closed schema allows, the open one does too. Any other schema is left to the gateway,
-which checks the answer itself.
+A tool's arguments have any schema, as long as it says that it is an object's. Structured output wants every object
+closed (`additionalProperties: false`), takes no schema that refers to itself, and knows no limits of numbers, lengths
+or counts (Anthropic's page on structured outputs, November 2026). Closing an object that names its properties is
+sound: what the closed schema allows, the open one does too. Any other schema is left to the gateway, which checks the
+answer itself.
 """
 
 from typing import Any
 
-from msgspec import json
+from msgspec import Raw, json
 
 from core.errors import MALFORMED_JSON
 from core.request import OutputFormat
@@ -19,10 +20,23 @@ _TABLES = ("properties", "$defs", "definitions")
 _KNOWN = _PLAIN | {*_LISTS, *_TABLES, "items", "required", "additionalProperties"}
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 _MAX_DEPTH = 64
+_NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
+_FIELDS = json.Decoder(dict[str, Raw])
 
 
 class _Inexpressible(Exception):
     """A part of the schema has no place in Anthropic's language."""
+
+
+def arguments_schema(parameters: Raw | None) -> dict[str, Any] | Raw:
+    """Return the schema of a tool's arguments. Without `"type": "object"` Anthropic refuses the request."""
+    if parameters is None:
+        return _NO_ARGUMENTS
+    try:
+        fields = _FIELDS.decode(parameters)
+    except MALFORMED_JSON:
+        return parameters
+    return parameters if "type" in fields else {"type": "object", **fields}
 
 
 def adapted(wanted: OutputFormat) -> dict[str, Any] | None:

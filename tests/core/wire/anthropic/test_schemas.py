@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, Struct
 
 from core.request import OutputFormat
-from core.wire.anthropic.schemas import adapted
+from core.wire.anthropic.schemas import adapted, arguments_schema
 from tests.strategies import JSON_VALUES
 
 NAME = {"type": "string"}
@@ -114,3 +115,18 @@ def test_what_a_closed_schema_allows_the_open_one_does_too(schema: Any, value: A
     assert tight is not None
     if jsonschema.Draft202012Validator(tight).is_valid(value):
         assert jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+ARGUMENTS = [
+    Case("no schema", None, thing()),
+    Case("nothing in it", {}, {"type": "object"}),
+    Case("properties without a type", {"properties": {"a": NAME}}, thing(a=NAME)),
+    Case("an object's", thing(a=NAME), thing(a=NAME)),
+    Case("what is no object is left to Anthropic to judge", [], []),
+]
+
+
+@pytest.mark.parametrize("case", ARGUMENTS, ids=lambda case: case.id)
+def test_the_arguments_of_a_tool_are_an_object(case: Case) -> None:
+    parameters = None if case.given is None else Raw(json.dumps(case.given).encode())
+    assert json.loads(msgspec.json.encode(arguments_schema(parameters))) == case.expected
