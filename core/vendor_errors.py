@@ -28,8 +28,18 @@ _STATUSES: Mapping[str, int] = {
     "invalid_request_error": 400,
     "context_length_exceeded": 400,
     "INVALID_ARGUMENT": 400,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "overloaded_error": 529,
 }
 """What the words of an error inside of an answer amount to; it has no status of its own there."""
+
+MAX_WORDS_CHARS = 1000
+"""How long a text may be that is taken for an error's words, where nothing says that it is."""
+
+MAX_PROBLEMS = 5
+"""How many problems with a request are told, where a vendor lists them."""
 
 _KEY_IS_WRONG = re.compile(r"\bapi[ _]?key\b.*\b(invalid|not valid|incorrect)|\b(invalid|incorrect)\b.*\bapi[ _]?key\b")
 """Gemini and xAI say this with a 400."""
@@ -71,7 +81,7 @@ def failure(name: str, said: Any) -> UpstreamError:
     """Return the error that an answer states which began as a success: in a stream, or in place of the answer."""
     error = stated(said)
     status = error.status or _STATUSES.get(error.code or "") or _STATUSES.get(error.kind or "")
-    if status is not None and 400 <= status < 500:
+    if status is not None and 400 <= status < 600:
         return refusal(name, status, said, None)
     message = error.message or f"{name} reported an error without saying which"
     return UpstreamUnavailable(message, upstream=name, status=502, code=error.code)
@@ -88,10 +98,21 @@ def failure_in(name: str, body: bytes) -> UpstreamError | None:
     return None if bytes(said.error) == b"null" else failure(name, json.decode(body))
 
 
+def said_in(body: bytes | str) -> Any:
+    """Return what an error body says: its JSON, or a short text. A page says nothing, nor do bytes that are no text."""
+    try:
+        return json.decode(body)
+    except MALFORMED_JSON:
+        pass
+    text = (body if isinstance(body, str) else body.decode(errors="replace")).strip()
+    is_words = len(text) <= MAX_WORDS_CHARS and "\ufffd" not in text and not text.startswith("<")
+    return text if is_words else None
+
+
 def stated(said: Any) -> Stated:
     """Read an error body: OpenAI's, Anthropic's, Gemini's (also inside a list), FastAPI's `detail`, or a plain text."""
     if isinstance(said, list):
-        return stated(said[0]) if said else Stated()
+        return _problems(said) or (stated(said[0]) if said else Stated())
     if isinstance(said, str):
         return Stated(said)
     if not isinstance(said, dict):
@@ -118,7 +139,34 @@ def _inner(inner: dict[str, Any]) -> Stated:
     kind = _text(inner.get("type")) or _text(inner.get("status"))
     code = inner.get("code")
     status = code if isinstance(code, int) and not isinstance(code, bool) else None
-    return Stated(_text(inner.get("message")) or "", kind, _text(code) or kind, _text(inner.get("param")), status)
+    detail = _problems(inner.get("detail")) or Stated(_text(inner.get("detail")) or "")
+    words = (_text(inner.get("message")) or detail.message, _behind(inner.get("metadata")))
+    param = _text(inner.get("param")) or detail.param
+    return Stated(": ".join(dict.fromkeys(filter(None, words))), kind, _text(code) or kind, param, status)
+
+
+def _behind(metadata: Any) -> str:
+    """Return the words of the provider behind a vendor that only passes requests on (OpenRouter's `metadata.raw`)."""
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return stated(said_in(raw)).message if isinstance(raw, str) else ""
+
+
+def _problems(listed: Any) -> Stated | None:
+    """Return what FastAPI lists as wrong with a request, each with its field, of which the first is the `param`."""
+    items = listed if isinstance(listed, list) else []
+    problems = [item for item in items if isinstance(item, dict) and _text(item.get("msg"))][:MAX_PROBLEMS]
+    if not problems:
+        return None
+    told = [(_field(problem.get("loc")), problem["msg"]) for problem in problems]
+    return Stated("; ".join(": ".join(filter(None, each)) for each in told), param=told[0][0] or None)
+
+
+def _field(place: Any) -> str:
+    """Return the path of a field as clients know it: of body, messages, 0, content it is messages[0].content."""
+    steps = place if isinstance(place, list) else []
+    inside = steps[1:] if steps[:1] == ["body"] else steps
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inside)
+    return path.removeprefix(".")
 
 
 def _is_about_the_key(status: int, message: str) -> bool:

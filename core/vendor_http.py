@@ -17,7 +17,7 @@ from core.events import Event
 from core.retry_after import cooldown_s
 from core.sse import FrameReader, WholeFrames
 from core.transport import Content, Reply, Transport
-from core.vendor_errors import failure_in, refusal, stated
+from core.vendor_errors import failure_in, refusal, said_in, stated
 from core.vendors import Vendor
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ class VendorApi(Struct, frozen=True):
 
     async def refusal(self, reply: Reply) -> UpstreamError:
         """Return what an answer that is no success means."""
-        said = _decoded(await reply.read())
+        said = said_in(await reply.read())
         return self._safe(refusal(self.vendor.name, reply.status, said, cooldown_s(said, reply.headers, time.time())))
 
     async def expect(self, reply: Reply, *kinds: str) -> None:
@@ -173,7 +173,7 @@ class VendorApi(Struct, frozen=True):
         body = await reply.read()
         if failed := failure_in(self.vendor.name, body):
             raise self._safe(failed)
-        message = stated(_decoded(body)).message or f"it answered with something that is not {kinds[0]}"
+        message = stated(said_in(body)).message or f"it answered with something that is not {kinds[0]}"
         raise self._safe(
             UpstreamUnavailable(
                 f"{self.vendor.name}: {message}", upstream=self.vendor.name, upstream_status=reply.status, status=502

@@ -205,6 +205,12 @@ def test_a_failure_in_the_middle_is_the_last_event(gateway: Gateway, model: str,
     assert "event: message_stop\ndata" not in told.text
 
 
+def test_too_much_to_do_in_the_middle_keeps_its_kind(gateway: Gateway) -> None:
+    told = post(gateway, asking(directive(error_after_chars=5), model=CLAUDE, stream=True))
+    last = told.text.split("\n\n")[-2]
+    assert json.loads(last.split("data: ")[1])["error"] == {"type": "overloaded_error", "message": "Overloaded"}
+
+
 def test_a_wrong_key_and_a_refused_vendor_key(gateway: Gateway, client: Anthropic) -> None:
     with Anthropic(base_url=gateway.url, api_key="sk-wrong", max_retries=0) as stranger:
         with pytest.raises(AuthenticationError) as caught:

@@ -15,7 +15,7 @@ from core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from core.vendor_errors import Stated, failure, failure_in, refusal, stated
+from core.vendor_errors import MAX_WORDS_CHARS, Stated, failure, failure_in, refusal, said_in, stated
 
 
 class Shape(Struct, frozen=True):
@@ -43,6 +43,44 @@ SHAPES = [
     Shape("Gemini's inside a list", [{"error": {"message": "quota"}}], Stated("quota")),
     Shape("FastAPI's text", {"detail": "Not Found"}, Stated("Not Found")),
     Shape("FastAPI's list", {"detail": [{"loc": ["body"], "msg": "field required"}]}, Stated("field required")),
+    Shape(
+        "FastAPI's list with fields",
+        {
+            "detail": [
+                {"loc": ["body", "messages", 0, "content"], "msg": "Field required", "input": "secret"},
+                {"loc": ["body", "n"], "msg": "Too many"},
+                "hm",
+            ]
+        },
+        Stated("messages[0].content: Field required; n: Too many", param="messages[0].content"),
+    ),
+    Shape(
+        "Mistral's list",
+        {"object": "error", "message": {"detail": [{"loc": ["body", "n"], "msg": "Extra inputs are not permitted"}]}},
+        Stated("n: Extra inputs are not permitted", param="n"),
+    ),
+    Shape("a text below", {"message": {"detail": "no"}}, Stated("no")),
+    Shape(
+        "OpenRouter's, with the words of the provider behind it",
+        {
+            "error": {
+                "message": "Provider returned error",
+                "code": 400,
+                "metadata": {"raw": '{"error":{"message":"max_tokens is too large"}}', "provider_name": "acme"},
+            }
+        },
+        Stated("Provider returned error: max_tokens is too large", status=400),
+    ),
+    Shape(
+        "OpenRouter's, with a text of the provider",
+        {"error": {"message": "Provider returned error", "metadata": {"raw": "out of memory"}}},
+        Stated("Provider returned error: out of memory"),
+    ),
+    Shape(
+        "OpenRouter's, with a page of the provider",
+        {"error": {"message": "Provider returned error", "metadata": {"raw": " <html>oops"}}},
+        Stated("Provider returned error"),
+    ),
     Shape(
         "Mistral's",
         {"message": "bad", "type": "invalid", "param": "x", "code": "1000"},
@@ -123,7 +161,9 @@ INSIDE = [
     Inside("a type for a limit", {"type": "rate_limit_error", "message": "slow"}, RateLimited, 429),
     Inside("a refused request", {"type": "invalid_request_error", "message": "no"}, UpstreamRejected, 400),
     Inside("a refused key", {"code": 401, "message": "sk-1 is wrong"}, UpstreamDenied, 502),
-    Inside("a failure behind the vendor", {"code": 502, "message": "provider down"}, UpstreamUnavailable, 502),
+    Inside("a failure behind the vendor", {"code": 502, "message": "provider down"}, UpstreamUnavailable, 503),
+    Inside("too much to do", {"type": "overloaded_error", "message": "Overloaded"}, UpstreamUnavailable, 503),
+    Inside("a model that is not there", {"type": "not_found_error", "message": "no"}, UpstreamRejected, 404),
     Inside("an unknown type", {"type": "strange", "message": "hm"}, UpstreamUnavailable, 502),
 ]
 
@@ -136,6 +176,27 @@ def test_an_error_inside_of_a_success_means_this(case: Inside) -> None:
     assert "sk-1" not in error.message
 
 
+def test_a_list_of_problems_is_told_in_part() -> None:
+    said = stated([{"loc": ["body", str(number)], "msg": "no"} for number in range(100)])
+    assert said.message == "0: no; 1: no; 2: no; 3: no; 4: no"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"detail": "no"}', {"detail": "no"}),
+        (b"404 page not found\n", "404 page not found"),
+        (b"x" * MAX_WORDS_CHARS, "x" * MAX_WORDS_CHARS),
+        (b"x" * (MAX_WORDS_CHARS + 1), None),
+        (b" <!DOCTYPE html><html>", None),
+        (b"\x1f\x8b\x08", None),
+    ],
+    ids=["JSON", "a text", "as long as may be", "too long", "a page", "no text"],
+)
+def test_words_are_told_from_pages_and_bytes(body: bytes, said: Any) -> None:
+    assert said_in(body) == said
+
+
 @pytest.mark.parametrize("body", [b'{"error": null}', b'{"id": "error"}', b'["error"]', b'{"error"', b""])
 def test_what_states_no_error_is_none(body: bytes) -> None:
     assert failure_in("acme", body) is None
@@ -145,7 +206,10 @@ anything = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["error", "detail", "message", "code", "type", "status", "msg"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["error", "detail", "message", "code", "type", "status", "msg", "loc", "metadata", "raw"]),
+            inner,
+        )
     ),
     max_leaves=8,
 )

@@ -81,6 +81,7 @@ class Case(Struct, frozen=True):
     passed: bytes
     error: type[UpstreamError] | None = None
     message: str = ""
+    status: int | None = None
 
 
 RELAYED = [
@@ -134,6 +135,16 @@ RELAYED = [
         UpstreamUnavailable,
         "that is not text/event-stream",
     ),
+    Case(
+        "an error in the stream keeps its kind",
+        Says(
+            [CHUNKS[0], b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"b"}}\n\n']
+        ),
+        CHUNKS[0],
+        UpstreamUnavailable,
+        "b",
+        503,
+    ),
     Case("a status is an error", Says([b'{"error":{"message":"slow"}}'], 429, JSON), b"", RateLimited, "slow"),
     Case("a page with a status too", Says([b"<html>"], 502, "text/html"), b"", UpstreamUnavailable, "502"),
 ]
@@ -145,6 +156,7 @@ async def test_relayed_bytes(case: Case) -> None:
     assert b"".join(passed) == case.passed
     assert (type(error) if error else None) is case.error
     assert case.message in (error.message if error else "")
+    assert case.status in (None, error and error.status)
 
 
 @given(chunks=pieces(WHOLE))
@@ -165,10 +177,13 @@ QUOTING = [
     Says([json.dumps({"error": {"message": f"{KEY} is too new"}}).encode()], 200, JSON),
     Says([json.dumps({"detail": f"{KEY} is too new"}).encode()], 200, JSON),
     Says([b"data: " + json.dumps({"error": f"{KEY} is too new"}).encode() + b"\n\n"]),
+    Says([f"{KEY} is too new\n".encode()], 404, "text/plain"),
 ]
 
 
-@pytest.mark.parametrize("says", QUOTING, ids=["refusal", "error in place of a stream", "a detail", "in the stream"])
+@pytest.mark.parametrize(
+    "says", QUOTING, ids=["refusal", "error in place of a stream", "a detail", "in the stream", "a text"]
+)
 async def test_a_message_that_quotes_the_key_does_not_show_it(says: Says) -> None:
     _, error = await World(says).relayed()
     assert error is not None
@@ -199,6 +214,10 @@ class Fetched(Struct, frozen=True):
 
 FETCHED = [
     Fetched("a status is an error", Says([b"{}"], 500, JSON), UpstreamUnavailable, "500"),
+    Fetched(
+        "a text says why", Says([b"404 page not found\n"], 404, "text/plain"), UpstreamError, "404 page not found$"
+    ),
+    Fetched("a page does not", Says([b"<html>no</html>"], 404, "text/html"), UpstreamError, "without saying why"),
     Fetched("a refused key is the operator's", Says([b"{}"], 401, JSON), UpstreamDenied, "key"),
     Fetched(
         "an error with a 200 is an error",
