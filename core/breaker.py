@@ -1,7 +1,8 @@
 """A circuit breaker for each upstream: one that keeps failing is asked last for a while, then tried again.
 
-It learns from failures of the provider alone, and only what this instance saw. An upstream is never left out
-altogether: when all of a route's targets are open, the first is still better than none.
+It learns from failures of the provider alone (an upstream that refuses a request is there), and only what this instance
+saw. An upstream is never left out altogether: when all of a route's targets are open, the first is still better than
+none.
 """
 
 import time

@@ -1,7 +1,8 @@
 """The layer that tries a route's targets in turn, while the client has seen nothing of an answer.
 
-A failure that is the request's own is never tried elsewhere: it would fail there too. Once an upstream has begun to
-answer, its failure is the answer's end; nobody goes on with another model's sentence.
+A failure that is the request's own is never tried elsewhere: it would fail there too. A target that cannot do what is
+asked is passed over; that is told only where no other has failed. Once an upstream has begun to answer, its failure is
+the answer's end; nobody goes on with another model's sentence.
 """
 
 from msgspec import structs
@@ -10,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.events import with_exchange
 from core.breaker import Breaker
 from core.contracts import Exchange, Target
-from core.errors import UpstreamError
+from core.errors import Unsupported, UpstreamError
 from core.events import Progress
 
 
@@ -22,21 +23,34 @@ class Fallback:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["exchange"]
         targets = self.breaker.order((exchange.target, *exchange.fallbacks), _name)
-        for position, target in enumerate(targets):
+        failure: Unsupported | UpstreamError | None = None
+        for target in targets:
             attempt = Attempt(target, send)
             is_only = target is exchange.target and not exchange.fallbacks
             inner = exchange if is_only else structs.replace(exchange, target=target, fallbacks=())
             try:
                 await self.app(with_exchange(scope, inner), receive, attempt.send)
-            except UpstreamError as error:
-                if error.scope == "provider":
-                    self.breaker.failed(_name(target))
-                is_last = position == len(targets) - 1
-                if attempt.begun or is_last or error.scope == "request":
+            except Unsupported as error:
+                if attempt.begun:
                     raise
+                failure = failure or error
+            except UpstreamError as error:
+                self._learn(target, error)
+                if attempt.begun or error.scope == "request":
+                    raise
+                failure = error
             else:
                 self.breaker.succeeded(_name(target))
                 return
+        if failure is not None:
+            raise failure
+
+    def _learn(self, target: Target, error: UpstreamError) -> None:
+        """Tell the breaker of a failure. Who refuses a request is there: that is none."""
+        if error.scope == "provider":
+            self.breaker.failed(_name(target))
+        elif error.scope == "request":
+            self.breaker.succeeded(_name(target))
 
 
 class Attempt:

@@ -18,6 +18,7 @@ from core.errors import (
     GatewayError,
     InvalidRequest,
     RateLimited,
+    Unsupported,
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -94,12 +95,14 @@ class Case(Struct, frozen=True):
 
 
 UNAVAILABLE = UpstreamUnavailable("500 upstream", upstream_status=500)
+UNABLE = Unsupported("this upstream takes no sound", param="messages")
 CASES = [
     Case("an answer is not asked for twice", answering, ("first",), 200),
     Case("a provider that fails is replaced", failing(UNAVAILABLE), ("first", "second"), 200),
     Case("one that stalls is replaced", failing(UpstreamTimeout("silent")), ("first", "second"), 200),
     Case("one whose account is limited is replaced", failing(RateLimited("slow down")), ("first", "second"), 200),
     Case("one that only said that it thinks is replaced", only_hinting, ("first", "second"), 200),
+    Case("one that cannot do what is asked is passed over", failing(UNABLE), ("first", "second"), 200),
     Case("a request the upstream refuses is refused", failing(UpstreamRejected("too long")), ("first",), 400),
     Case("a request that is wrong is wrong everywhere", failing(InvalidRequest("no")), ("first",), 400),
 ]
@@ -132,6 +135,26 @@ async def test_the_last_failure_is_told_when_nobody_answers() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "errors",
+    [(UNAVAILABLE, UNABLE), (UNABLE, UNAVAILABLE), (UNABLE, UNAVAILABLE, UNABLE)],
+    ids=lambda errors: len(errors),
+)
+async def test_what_a_target_cannot_do_is_not_told_where_another_has_failed(errors: tuple[GatewayError, ...]) -> None:
+    """The SDKs ask again after a 503, never after a 400."""
+    client, asked = await call({str(place): failing(error) for place, error in enumerate(errors)})
+    assert (len(asked), client.status) == (len(errors), 503)
+    assert "x-should-retry" not in client.headers
+
+
+@pytest.mark.anyio
+async def test_what_no_target_can_do_is_refused() -> None:
+    client, asked = await call({"first": failing(UNABLE), "second": failing(Unsupported("nor this one"))})
+    assert (asked, client.status) == (["first", "second"], 400)
+    assert "takes no sound" in client.text
+
+
+@pytest.mark.anyio
 async def test_an_open_circuit_is_asked_last_and_heals() -> None:
     breaker = Breaker()
     for _ in range(FAILURES_TO_OPEN):
@@ -149,6 +172,15 @@ async def test_a_request_error_opens_no_circuit() -> None:
     breaker = Breaker()
     for _ in range(FAILURES_TO_OPEN):
         await call({"first": failing(UpstreamRejected("no")), "second": answering}, breaker=breaker)
+    assert not breaker.is_open("first")
+
+
+@pytest.mark.anyio
+async def test_a_refused_request_in_between_begins_the_count_anew() -> None:
+    breaker = Breaker()
+    for number in range(2 * FAILURES_TO_OPEN):
+        error = UpstreamRejected("no") if number % 2 else UNAVAILABLE
+        await call({"first": failing(error), "second": answering}, breaker=breaker)
     assert not breaker.is_open("first")
 
 
