@@ -133,9 +133,10 @@ class MessagesDecoder(StreamDecoder):
         self._sentence.begin(index, "call", block.id, name, "custom" if is_custom else "function")
         self._blocks[index] = _Block(custom=is_custom)
         self._has_called = True
-        if bytes(block.input) not in (b"{}", b"null"):
-            # Compatible vendors give the arguments at once.
-            self._arguments(index, bytes(block.input).decode())
+        given = bytes(block.input)
+        if given.startswith(b"{") and given[1:-1].strip():
+            # Compatible vendors give the arguments at once. Others begin with "", which is no object.
+            self._arguments(index, given.decode())
 
     def _extend(self, index: int | None, delta: Delta) -> None:
         block = None if index is None else self._blocks.get(index)

@@ -283,6 +283,16 @@ def test_a_stream_becomes_these_events(case: Case) -> None:
     assert decode([case.given]) == case.expected
 
 
+@pytest.mark.parametrize("nothing", ["", None, [], {}], ids=repr)
+def test_a_call_may_begin_with_nothing_of_any_kind(nothing: Any) -> None:
+    """Compatible vendors begin it with an empty text."""
+    pieces = delta(0, type="input_json_delta", partial_json='{"c":1}') + end(0)
+    events = decode(
+        [STARTED + begin(0, type="tool_use", id="t", name="get", input=nothing) + pieces + closing("tool_use")]
+    )
+    assert [event for event in events if isinstance(event, ToolCallDelta)] == [ToolCallDelta(0, '{"c":1}')]
+
+
 REASONS = [
     ("end_turn", "stop"),
     ("stop_sequence", "stop"),
