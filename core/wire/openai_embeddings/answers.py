@@ -30,7 +30,8 @@ class EmbeddingAnswer(Struct, frozen=True):
     usage: TokensUsed | None = None
 
 
-_ANSWER = json.Decoder(EmbeddingAnswer)
+_ANSWER = json.Decoder(EmbeddingAnswer, strict=False)
+"""Not strict: some vendors count in fractions, as 3.0."""
 
 
 def read_answer(data: bytes, request: EmbeddingRequest, upstream: str) -> Embeddings:
@@ -80,7 +81,8 @@ def _ordered(items: tuple[EmbeddingItem, ...], count: int) -> Sequence[Embedding
     """Return the items in the order of the inputs."""
     if len(items) != count:
         raise NoVector(f"there are {len(items)} of them for {count} inputs")
-    if all(item.index is None for item in items):
+    if len({item.index for item in items}) == 1:
+        # No index, or one that all share (some vendors write 0 everywhere), tells nothing of an order.
         return items
     places = {item.index: item for item in items}
     if places.keys() != set(range(count)):

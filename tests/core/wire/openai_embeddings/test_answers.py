@@ -62,9 +62,10 @@ def test_vectors_in_another_order_are_put_right() -> None:
     assert [item["embedding"] for item in rendered["data"]] == [ONE, TWO]
 
 
-def test_indexes_that_are_missing_are_added() -> None:
+@pytest.mark.parametrize("index", [{}, {"index": None}, {"index": 0}], ids=["missing", "null", "the same"])
+def test_indexes_that_tell_nothing_are_those_of_the_list(index: dict[str, Any]) -> None:
     asked = asking()
-    data = answer(data=[{"embedding": ONE}, {"embedding": TWO}], usage=None, model=None)
+    data = answer(data=[{**index, "embedding": ONE}, {**index, "embedding": TWO}], usage=None, model=None)
     rendered = json.loads(render_answer(read_answer(data, asked, "v"), asked))
     assert [(item["index"], item["embedding"]) for item in rendered["data"]] == [(0, ONE), (1, TWO)]
     assert (rendered["usage"], rendered["model"]) == (None, "m")
@@ -77,6 +78,12 @@ def test_dimensions_that_had_no_effect_are_named(encoding: Encoding) -> None:
     assert read_answer(data, asking(encoding, 1, dimensions=2), "v") == Embeddings(body=data, ignored=("dimensions",))
 
 
+def test_tokens_may_be_counted_in_fractions() -> None:
+    data = answer(ONE, TWO, usage={"prompt_tokens": 3.0, "total_tokens": 4.0})
+    made = read_answer(data, asking("base64"), "v")
+    assert (made.prompt_tokens, made.total_tokens) == (3, 4)
+
+
 class Broken(Struct, frozen=True):
     id: str
     data: bytes
@@ -87,7 +94,7 @@ BROKEN = [
     Broken("another shape", b'{"embeddings": []}'),
     Broken("a vector too few", answer(ONE)),
     Broken("a vector too many", answer(ONE, ONE, ONE)),
-    Broken("the same index twice", answer(data=[{"index": 0, "embedding": ONE}, {"index": 0, "embedding": TWO}])),
+    Broken("an index of no input", answer(data=[{"index": 0, "embedding": ONE}, {"index": 2, "embedding": TWO}])),
     Broken("an index for one of them only", answer(data=[{"index": 0, "embedding": ONE}, {"embedding": TWO}])),
     Broken("no vector", answer(ONE, None)),
     Broken("an object", answer(ONE, {"float": ONE})),
