@@ -1,6 +1,6 @@
 """How much a model is to think, in Gemini's terms and in ours, and what each generation of models understands.
 
-Sources: Google's pages on thinking, with a table of each model's levels, and its table for OpenAI's `reasoning_effort`
+Sources: Google's pages on thinking, with a table of each model's levels, and on OpenAI's `reasoning_effort`
 (November 2026): budgets of tokens for 2.5, levels from Gemini 3 on, which cannot be told not to think at all; nothing
 before 2.5. A level, or a budget, that a model does not have is 400.
 """
@@ -96,7 +96,7 @@ def thinking_config(effort: Effort | None, shows_thoughts: bool, model: str) -> 
 
 
 def _nearest(level: str, model: str) -> str:
-    """Return the model's level that is nearest to one: the higher of two, as Google's own table has it."""
+    """Return the model's level that is nearest to one; of two the higher, for less than was asked would be worse."""
     levels = next((levels for name, levels in _LEVELS_BY_NAME if name.search(model)), _USUAL_LEVELS)
     wanted = _EVERY_LEVEL.index(level)
     return min(reversed(levels), key=lambda each: abs(_EVERY_LEVEL.index(each) - wanted))
