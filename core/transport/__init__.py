@@ -4,7 +4,7 @@ It keeps httpx's transport interface (so that an in-process app can be mounted, 
 serve the rarer proxies) over connections of our own: `http1` reads and writes HTTP/1.1, `connection` is the
 asyncio protocol, `dial` opens one, `pool` keeps idle ones, `upload` is a body that is read while it is sent,
 `failures` translates exceptions, `client` binds them. `public` fetches the URLs of clients, which may lead to
-`addresses` of the public Internet alone.
+`addresses` of the public Internet alone; `lookup` finds these apart from everybody else's.
 Of the candidates measured (bench/README.md) this one costs least per request and per read, and what a
 request costs does not grow with the number of open ones.
 
@@ -183,10 +183,12 @@ class Transport:
         `InvalidRequest` for `param` when the URL is refused or fails; the message does not quote it, as it may be
         signed. Raises `NotConfigured` when the proxy is not of the kind `http`.
         """
-        from core.transport.public import INTERNET, Errand, fetch
+        from core.transport.public import Errand, fetch, internet
 
         errand = Errand(param, limit_bytes, timeout_s, accept, self.user_agent)
-        return await fetch(url, errand, self._network or INTERNET, self._fetch_proxy)
+        if self._network is None:
+            self._network = internet()
+        return await fetch(url, errand, self._network, self._fetch_proxy)
 
     async def aclose(self) -> None:
         """Close the running loop's idle connections. A later request begins anew."""

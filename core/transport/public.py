@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
@@ -24,6 +23,7 @@ from core.transport.addresses import is_public, literal_address
 from core.transport.connection import Connection
 from core.transport.dial import Origin, Patience, dial, origin_of
 from core.transport.http1 import Head, Unwritable, write_head
+from core.transport.lookup import Resolver, TooManyLookups
 
 MAX_REDIRECTS = 5
 MAX_ADDRESSES = 4
@@ -57,8 +57,8 @@ class Errand(Struct, frozen=True):
 class Network(Struct, frozen=True):
     """How names become addresses, and where a checked address is dialled.
 
-    `resolve` takes a host and a port and returns IP addresses, or raises `OSError`. Tests replace both, so that a
-    public address leads to a server of theirs.
+    `resolve` takes a host and a port and returns IP addresses, or raises `OSError` or `TooManyLookups`. Tests replace
+    both, so that a public address leads to a server of theirs.
     """
 
     resolve: Callable[[str, int], Awaitable[Sequence[str]]]
@@ -75,17 +75,9 @@ class _Hop(NamedTuple):
     addresses: tuple[str, ...]
 
 
-async def look_up(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of a host in the order in which to try them, on one of the loop's threads."""
-    rows = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
-
-
-def _unchanged(place: Place) -> Place:
-    return place
-
-
-INTERNET = Network(look_up, _unchanged)
+def internet() -> Network:
+    """Return the real network. Each has its own look-ups under way, so that an instance makes one."""
+    return Network(Resolver().look_up, lambda place: place)
 
 
 async def fetch(url: str, errand: Errand, network: Network, proxy: str | None) -> Fetched:
@@ -150,6 +142,10 @@ async def _addresses(origin: Origin, network: Network) -> tuple[str, ...]:
     try:
         async with asyncio.timeout(LOOKUP_LIMIT_S):
             return tuple(await network.resolve(origin.host, origin.port))
+    except TimeoutError:
+        raise _Refused("its host was not found in time") from None
+    except TooManyLookups:
+        raise _Refused("too many hosts are being looked up just now") from None
     except (OSError, UnicodeError):
         return ()
 
