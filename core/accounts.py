@@ -23,7 +23,7 @@ DIGEST_CHARS = 16
 LONGEST_TOKEN_CHARS = 16 * 1024
 
 AUTH_CLAIM = "https://api.openai.com/auth"
-"""Where ChatGPT's tokens keep the workspace (chatgpt-web 1.1)."""
+"""Where ChatGPT's tokens keep the user and the workspace (chatgpt-web 1.1)."""
 
 _claims_decoder = msgspec.json.Decoder(dict[str, object])
 
@@ -74,18 +74,24 @@ class Account(Struct, frozen=True, dict=True):
     """One ChatGPT credential. `account_id` names the workspace to act in, `proxy` its own way out.
 
     `kind` says what `token` is: an access token, which is sent as it is, or a refresh or session token, which is
-    exchanged for one. Whatever it is exchanged for, the account is named by the token that was given.
+    exchanged for one. Whatever it is exchanged for, the account is named by the token that was given; or by `user`,
+    whom an access token of the operator's names, so that it may be renewed. A caller's own has none: anybody can write
+    claims.
     """
 
     token: Secret
     account_id: str | None = None
     proxy: Secret | None = None
     kind: AccountKind = "access"
+    user: str | None = None
 
     @cached_property
     def digest(self) -> str:
-        """A short hex name of the token and its workspace: for signed ids, logs and the choice by session."""
+        """A short hex name of the token or user, and the workspace: for signed ids, logs and the choice by session."""
         named = f"{self.token.reveal()}\0{self.account_id or ''}"
+        if self.user is not None:
+            # No token begins with a null, so none is named as a user is.
+            named = f"\0{self.user}\0{self.workspace}"
         return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_CHARS]
 
     @cached_property
@@ -113,9 +119,19 @@ def expiry(claims: Mapping[str, object]) -> float | None:
 
 def default_workspace(claims: Mapping[str, object]) -> str | None:
     """Return the workspace that a token with these claims opens when none is asked for."""
+    return _auth_claim(claims, "chatgpt_account_id")
+
+
+def user_of(claims: Mapping[str, object]) -> str | None:
+    """Return whose token this is, if it names a workspace as well: the same in each token of one account."""
+    user = _auth_claim(claims, "chatgpt_user_id") or _auth_claim(claims, "user_id")
+    return user if user and default_workspace(claims) else None
+
+
+def _auth_claim(claims: Mapping[str, object], name: str) -> str | None:
     claim = claims.get(AUTH_CLAIM)
-    default = claim.get("chatgpt_account_id") if isinstance(claim, dict) else None
-    return default if isinstance(default, str) else None
+    value = claim.get(name) if isinstance(claim, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _finite(number: float) -> float | None:

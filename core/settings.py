@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from core.accounts import Account, AccountKind, Secret
+from core.accounts import Account, AccountKind, Secret, jwt_claims, user_of
 from core.vendors import KNOWN, Known, ModelRoute, Vendor, read_routes, read_upstreams
 
 Deployment: TypeAlias = Literal["vercel", "lambda"]
@@ -132,11 +132,13 @@ def account(kind: AccountKind) -> Callable[[str], Account]:
         token, has_id, account_id = owner.strip().partition(":")
         if has_id and not ACCOUNT_ID.fullmatch(account_id):
             raise ValueError("must have an account id of letters, digits, - and _ after its ':'")
+        secret = credential(token)
         return Account(
-            token=credential(token),
+            token=secret,
             account_id=account_id or None,
             proxy=proxy_url(proxy.strip()) if has_proxy else None,
             kind=kind,
+            user=user_of(jwt_claims(secret.reveal())) if kind == "access" else None,
         )
 
     return parse
@@ -595,6 +597,8 @@ def _named_twice(settings: Settings) -> list[str]:
     for name, accounts in lists.items():
         digests = [account.digest for account in accounts]
         if len(known.union(digests)) < len(known) + len(digests):
-            problems.append(f"{name} names one account twice, with different proxies or in two lists: keep one of them")
+            problems.append(
+                f"{name} names one account twice, by other tokens or proxies or in two lists: keep one of them"
+            )
         known.update(digests)
     return problems

@@ -17,6 +17,7 @@ from core.accounts import Account, Principal, Secret
 from core.request import StoredFile
 from core.signing import LIFETIME_S, LINK_LIFETIME_S, Signer, signing_key
 from tests.api.servers import KEY, Gateway, Upstream, error_of, running_gateway
+from tests.core.test_accounts import jwt
 from tests.core.upstreams.chatgpt_web.test_files import PNG
 
 DEVICE = "00000000-0000-4000-8000-000000000001"
@@ -294,6 +295,28 @@ def test_files_and_questions_meet_in_one_account(upstream_server: Upstream) -> N
             assert "cat.png" in other.chat(content).json()["choices"][0]["message"]["content"]
             assert upstream_server.turns()[-1]["account"] == keeper
         assert other.web.get(f"/v1/files/{identity}/content").content == PNG
+
+
+def of_user(serial: int) -> str:
+    """Return a token of one user's, as the simulated service takes it for one account."""
+    auth = {"chatgpt_user_id": "user-1", "chatgpt_account_id": "home"}
+    return jwt(**{"jti": str(serial), "loopback_account": "renewed", "https://api.openai.com/auth": auth})
+
+
+def test_an_id_outlives_the_renewal_of_its_accounts_token(upstream_server: Upstream) -> None:
+    """A caller whose own token says the same of itself is another caller all the same: nobody has verified it."""
+    environ = upstream_server.environ(SIGNING_KEY="agreed", **OPEN)
+    with running_gateway(environ, CHATGPT_ACCESS_TOKENS=of_user(1)) as before:
+        identity = uploaded(before)
+    with running_gateway(environ, CHATGPT_ACCESS_TOKENS=of_user(2)) as after:
+        assert after.web.get(f"/v1/files/{identity}/content").content == b"hello"
+        for serial in (1, 2):
+            own = {"Authorization": f"Bearer {of_user(serial)}"}
+            assert after.web.get(f"/v1/files/{identity}", headers=own).status_code == 404
+        forged = {"Authorization": f"Bearer {of_user(3)}"}
+        theirs = httpx.post(f"{after.url}/v1/files", headers=own, **form()).raise_for_status().json()["id"]
+        assert after.web.get(f"/v1/files/{theirs}", headers=own).status_code == 200
+        assert after.web.get(f"/v1/files/{theirs}", headers=forged).status_code == 404
 
 
 def test_files_of_two_accounts_are_not_for_one_question(gateway: Gateway) -> None:

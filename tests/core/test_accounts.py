@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from core.accounts import Account, Pool, PoolStatus, Principal, Secret, jwt_claims
+from core.accounts import Account, Pool, PoolStatus, Principal, Secret, jwt_claims, user_of
 from core.errors import Forbidden, GatewayError, RateLimited, UpstreamUnavailable
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -132,6 +132,46 @@ def test_the_digest_names_the_token_and_its_workspace() -> None:
     team = Account(Secret("t"), account_id="team")
     assert plain.digest == again.digest != team.digest
     assert len(plain.digest) == 16
+
+
+def test_a_user_names_the_account_in_place_of_the_token() -> None:
+    old, new = (jwt_of("user-1", exp=exp) for exp in (NOW, NOW + 1))
+    named = Account(Secret(old), user="user-1")
+    assert named.digest == Account(Secret(new), user="user-1").digest
+    others = [
+        Account(Secret(old)),  # a caller who brings the same token, or forges one
+        Account(Secret(old), user="user-2"),
+        Account(Secret(old), account_id="team", user="user-1"),
+        Account(Secret("user-1"), account_id="home"),
+    ]
+    assert len({account.digest for account in (named, *others)}) == 1 + len(others)
+
+
+def jwt_of(user: str, workspace: str = "home", **claims: object) -> str:
+    claims["https://api.openai.com/auth"] = {"chatgpt_user_id": user, "chatgpt_account_id": workspace}
+    return jwt(**claims)
+
+
+class UserCase(Struct, frozen=True):
+    name: str
+    claims: object
+    expected: str | None
+
+
+USERS = [
+    UserCase("the user of a workspace", {"chatgpt_user_id": "user-1", "chatgpt_account_id": "home"}, "user-1"),
+    UserCase("by its other name", {"user_id": "user-1", "chatgpt_account_id": "home"}, "user-1"),
+    UserCase("no workspace", {"chatgpt_user_id": "user-1"}, None),
+    UserCase("a workspace alone", {"chatgpt_account_id": "home"}, None),
+    UserCase("an empty user", {"chatgpt_user_id": "", "chatgpt_account_id": "home"}, None),
+    UserCase("a user that is no text", {"chatgpt_user_id": 1, "chatgpt_account_id": "home"}, None),
+    UserCase("claims of another form", "odd", None),
+]
+
+
+@pytest.mark.parametrize("case", USERS, ids=lambda case: case.name)
+def test_users(case: UserCase) -> None:
+    assert user_of({"https://api.openai.com/auth": case.claims}) == case.expected
 
 
 def test_the_workspace_is_the_configured_one_else_the_tokens_own() -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from core.accounts import Account, Secret
 from core.settings import VARIABLES, Settings, SettingsError, Variable
+from tests.core.test_accounts import jwt
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -26,6 +27,7 @@ def secrets(*texts: str) -> tuple[Secret, ...]:
 
 
 TOKEN = Secret("eyJ.a.b")
+OF_USER = Secret(jwt(**{"https://api.openai.com/auth": {"chatgpt_user_id": "user-1", "chatgpt_account_id": "home"}}))
 PROXY = Secret("http://user:pass@proxy.example:8080")
 
 CASES = [
@@ -90,6 +92,11 @@ CASES = [
         "an account may have both",
         {"CHATGPT_ACCESS_TOKENS": f"eyJ.a.b:team-1 | {PROXY.reveal()}"},
         {"accounts": (Account(TOKEN, "team-1", PROXY),)},
+    ),
+    Case(
+        "an access token that names its user names the account by it",
+        {"CHATGPT_ACCESS_TOKENS": OF_USER.reveal(), "CHATGPT_REFRESH_TOKENS": f"{OF_USER.reveal()}:team-1"},
+        {"accounts": (Account(OF_USER, user="user-1"), Account(OF_USER, "team-1", kind="refresh"))},
     ),
     Case(
         "one token may act in two workspaces",
@@ -197,7 +204,7 @@ class Mistake(Struct, frozen=True):
 
 ITEM = "must be printable ASCII without spaces"
 PROXY_FORM = "must have a proxy such as http://user:password@host:port, or https, socks5, socks5h"
-TWICE = "names one account twice, with different proxies or in two lists: keep one of them"
+TWICE = "names one account twice, by other tokens or proxies or in two lists: keep one of them"
 BASE_FORM = "must be an address such as https://chatgpt.com, without user, query or fragment"
 
 MISTAKES = [
@@ -272,6 +279,11 @@ MISTAKES = [
     Mistake(
         "an account twice, with different proxies",
         {"CHATGPT_ACCESS_TOKENS": "hush,hush|http://p:1"},
+        (f"CHATGPT_ACCESS_TOKENS {TWICE}",),
+    ),
+    Mistake(
+        "two tokens of one account",
+        {"CHATGPT_ACCESS_TOKENS": f"{OF_USER.reveal()},{OF_USER.reveal()}-hush"},
         (f"CHATGPT_ACCESS_TOKENS {TWICE}",),
     ),
     Mistake(
