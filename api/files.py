@@ -20,6 +20,7 @@ from api.middleware.sse import ignored_header
 from core.contracts import Context, FileKeeper
 from core.errors import NotFound, Unauthenticated, Unsupported, UpstreamError
 from core.json_body import known, missing
+from core.multipart import refuse_repeated
 from core.request import StoredFile
 from core.routing import offering
 from core.services import Download, Upload
@@ -118,6 +119,7 @@ def _keeper(request: Request) -> FileKeeper:
 
 def _fields(form: Form) -> tuple[str, Sequence[str]]:
     """Return the purpose, and the names of the fields that have no effect."""
+    refuse_repeated(name for name, _ in form.fields if name == "purpose")
     fields = dict(form.fields)
     purpose = fields.pop("purpose", "")
     if not purpose:

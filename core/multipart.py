@@ -3,7 +3,7 @@
 For bodies that are held under the body limit anyway; an upload of any size is streamed by the edge instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 from python_multipart.exceptions import FormParserError
@@ -51,21 +51,36 @@ def read_form(body: bytes, content_type: str) -> tuple[FormPart, ...]:
     return tuple(reader.parts)
 
 
-def with_text(body: bytes, content_type: str, name: str, text: str) -> bytes:
-    """Return a form that `read_form` reads, with this text in the place of a field; a new one goes to the front."""
+def refuse_repeated(names: Iterable[str]) -> None:
+    """Raise `InvalidRequest` for a name that comes twice: the next reader might take the other of the two."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidRequest(f"{name} comes more than once in the form", param=name, code="repeated_field")
+        seen.add(name)
+
+
+def with_texts(body: bytes, content_type: str, texts: Mapping[str, str | None]) -> bytes:
+    """Return a form that `read_form` reads, with these texts in front in place of every part of their names.
+
+    `None` puts nothing in their place.
+    """
     boundary = b"--" + _options(content_type)[1]["boundary"].encode("latin-1")
-    part = b'%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (boundary, name.encode(), text.encode())
-    start = 0 if body.startswith(boundary) else body.find(b"\r\n" + boundary) + 2
+    part = b'%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    pieces: list[bytes | memoryview] = [
+        part % (boundary, name.encode(), text.encode()) for name, text in texts.items() if text is not None
+    ]
+    view, start = memoryview(body), body.find(boundary)
     while (end := body.find(b"\r\n" + boundary, start)) >= 0:
-        if _name(body[start : max(body.find(b"\r\n\r\n", start, end + 4), start)]) == name:
-            return body[:start] + part + body[end + 2 :]
+        if _name(body[start : max(body.find(b"\r\n\r\n", start, end + 4), start)]) not in texts:
+            pieces.append(view[start : end + 2])
         start = end + 2
-    return part + body
+    return b"".join((*pieces, view[start:]))
 
 
 def _name(head: bytes) -> str | None:
-    """Return the name that a part's headers give it."""
-    for line in head.split(b"\r\n"):
+    """Return the name that a part's headers give it: of several of one name the last counts, as in `read_form`."""
+    for line in reversed(head.split(b"\r\n")):
         header, _, value = line.partition(b":")
         if header.lower() == b"content-disposition":
             return _options(value.decode("utf-8", "replace"))[1].get("name")

@@ -173,6 +173,9 @@ REFUSED = [
     Refused("an unknown purpose", form(purpose="fun"), 400, "purpose", None, "assistants, vision, user_data"),
     Refused("a purpose that leads nowhere", form(purpose="batch"), 400, "purpose", None),
     Refused(
+        "two purposes", {**form(), "data": {"purpose": ["vision", "assistants"]}}, 400, "purpose", "repeated_field"
+    ),
+    Refused(
         "no file",
         {"data": {"purpose": "vision"}, "files": {"other": ("a", b"x")}},
         400,

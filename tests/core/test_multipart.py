@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from core.errors import InvalidRequest
-from core.multipart import MAX_PARTS, FormFile, FormPart, is_form, read_form, with_text
+from core.multipart import MAX_PARTS, FormFile, FormPart, is_form, read_form, with_texts
 
 TYPE = "multipart/form-data; boundary=cut"
 
@@ -128,7 +128,15 @@ def test_garbage_is_refused_politely(garbage: bytes) -> None:
 
 
 REPLACED = [
-    Case("a text is replaced where it stands", form(named("a"), named("model", "old"), FILE), ()),
+    Case("a text is replaced wherever it stands", form(named("a"), named("model", "old"), FILE), ()),
+    Case("as often as it comes", form(named("model", "1"), named("a"), named("model", "2"), named("model", "3")), ()),
+    Case("when it is all there is", form(named("model"), named("model")), ()),
+    Case("behind empty lines", b"\n\r\n" + form(named("model"), named("a")), ()),
+    Case(
+        "a part that is named twice",
+        form(f'Content-Disposition: form-data; name="a"\r\n{named("model")}', named("b")),
+        (),
+    ),
     Case(
         "headers in another order",
         form('X-A: 1\r\nContent-disposition: form-data; name="model"\r\nX-B: 2\r\n\r\no'),
@@ -144,9 +152,15 @@ REPLACED = [
 @pytest.mark.parametrize("case", REPLACED, ids=lambda case: case.id)
 def test_a_text_takes_the_place_of_a_field(case: Case) -> None:
     others = [part for part in read_form(case.body, TYPE) if part.name != "model"]
-    parts = read_form(with_text(case.body, TYPE, "model", "n\u00e9w \\1"), TYPE)
+    parts = read_form(with_texts(case.body, TYPE, {"model": "n\u00e9w \\1"}), TYPE)
     assert [part for part in parts if part.name != "model"] == others
     assert [part.value for part in parts if part.name == "model"] == ["n\u00e9w \\1"]
+
+
+@pytest.mark.parametrize("case", REPLACED, ids=lambda case: case.id)
+def test_a_field_is_taken_out(case: Case) -> None:
+    others = tuple(part for part in read_form(case.body, TYPE) if part.name != "model")
+    assert read_form(with_texts(case.body, TYPE, {"model": None}), TYPE) == others
 
 
 @given(
@@ -157,7 +171,7 @@ def test_whatever_is_in_a_form_only_that_field_changes(names: list[str], data: b
     files: Any = {"image": ("model", data), **{name: (None, f"old {name}") for name in names}}
     request = httpx.Request("POST", "http://x", files=files)
     body, content_type = request.read(), request.headers["content-type"]
-    parts = read_form(with_text(body, content_type, "model", "new"), content_type)
+    parts = read_form(with_texts(body, content_type, {"model": "new"}), content_type)
     expected = {part.name: part.value for part in read_form(body, content_type)} | {"model": "new"}
     assert {part.name: part.value for part in parts} == expected
     assert len(parts) == len(expected)
@@ -166,6 +180,6 @@ def test_whatever_is_in_a_form_only_that_field_changes(names: list[str], data: b
 def test_a_file_full_of_what_looks_like_parts_is_passed_over_at_once() -> None:
     body = form(named("x", "x--cut\r\na: b\r\n" * 100_000), named("model", "old"))
     began = time.process_time()
-    parts = read_form(with_text(body, TYPE, "model", "new"), TYPE)
+    parts = read_form(with_texts(body, TYPE, {"model": "new"}), TYPE)
     assert [part.value for part in parts if part.name == "model"] == ["new"]
     assert time.process_time() - began < 2

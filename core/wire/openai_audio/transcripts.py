@@ -8,6 +8,7 @@ from msgspec import Struct, json
 
 from core.errors import InvalidRequest
 from core.json_body import clean
+from core.multipart import refuse_repeated
 from core.openai_words import read_boolean
 from core.services import Transcript
 
@@ -20,6 +21,8 @@ FORMATS = ("json", "text", "verbose_json")
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 _MEDIA_TYPES = {"text": "text/plain; charset=utf-8"}
+
+_READ = frozenset({"model", "response_format", "stream", "language", "prompt", "temperature"})
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -37,7 +40,8 @@ class RecordingFields(Struct, frozen=True):
 
 
 def read_fields(fields: Sequence[tuple[str, str]], task: Task) -> RecordingFields:
-    """Raise `InvalidRequest`, naming the field. Of a field that was sent twice the last one counts."""
+    """Raise `InvalidRequest`, naming the field."""
+    refuse_repeated(name for name, _ in fields if name in _READ)
     sent = {name: value for name, value in fields if value}
     prompt = sent.get("prompt", "")
     stream = read_boolean(sent.get("stream", "false"), "stream")
@@ -85,9 +89,7 @@ def _events(text: str) -> bytes:
 
 
 def _without_effect(sent: Mapping[str, str], task: Task, format_has_none: bool) -> tuple[str, ...]:
-    read = {"model", "response_format", "stream", "language", "prompt", "temperature"}
-    if task == "translate":
-        read -= {"language", "stream"}
+    read = _READ - {"language", "stream"} if task == "translate" else _READ
     cut = ["prompt"] if len(sent.get("prompt", "")) > MAX_PROMPT_CHARS else []
     format_ = ["response_format"] if format_has_none else []
     return (*(name for name in sent if name not in read), *cut, *format_)

@@ -5,9 +5,11 @@ import re
 
 from msgspec import Raw, json
 
+from core.errors import InvalidRequest
 from core.media import sniff
-from core.multipart import FormFile, FormPart, read_form
+from core.multipart import FormFile, FormPart, read_form, refuse_repeated
 from core.openai_words import read_boolean
+from core.wire.openai_images.types import READ_FIELDS
 
 _NUMBERS = ("n", "output_compression", "partial_images")
 _NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
@@ -22,8 +24,10 @@ def form_body(body: bytes, content_type: str) -> bytes:
     An empty text counts as absent: browsers send one for a field left alone.
     """
     top: dict[str, Raw] = {}
-    pictures: dict[str, list[str]] = {}
-    for part in read_form(body, content_type):
+    pictures: dict[str, list[Raw]] = {}
+    parts = read_form(body, content_type)
+    refuse_repeated(part.name for part in parts if part.name in READ_FIELDS and not _PICTURES.fullmatch(part.name))
+    for part in parts:
         if named := _PICTURES.fullmatch(part.name):
             pictures.setdefault(_field(named), []).extend(_picture(part))
         elif part.value:
@@ -37,14 +41,17 @@ def _field(named: re.Match[str]) -> str:
     return f"{named['name']}[]" if is_list else named["name"]
 
 
-def _picture(part: FormPart) -> list[str]:
-    """Return a picture as text, or nothing for a field left alone."""
+def _picture(part: FormPart) -> list[Raw]:
+    """Return a picture as a JSON string, or nothing for a field left alone."""
     if isinstance(part.value, str):
-        return [part.value] if part.value else []
-    if not part.value.data and not part.value.filename:
-        return []
+        return [Raw(json.encode(part.value))] if part.value else []
+    if not part.value.data:
+        if not part.value.filename:
+            return []
+        raise InvalidRequest(f"{part.name} is empty: it must have content", param=part.name, code="empty_file")
     media_type = sniff(part.value.data) or part.value.media_type or "application/octet-stream"
-    return [f"data:{media_type};base64,{base64.b64encode(part.value.data).decode()}"]
+    beginning = json.encode(f"data:{media_type};base64,").removesuffix(b'"')
+    return [Raw(b'%b%b"' % (beginning, base64.b64encode(part.value.data)))]
 
 
 def _value(part: FormPart) -> Raw:

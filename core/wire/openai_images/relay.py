@@ -2,7 +2,7 @@
 
 from msgspec import Raw, json
 
-from core.multipart import with_text
+from core.multipart import with_texts
 from core.request import ChatRequest
 from core.wire.openai_images.requests import NAMED, style_of
 
@@ -20,9 +20,7 @@ def passing_body(body: bytes, form_type: str | None, request: ChatRequest, model
     `form_type` is the content type of a form.
     """
     if form_type is not None:
-        if request.stream or b'name="stream"' in body:
-            body = with_text(body, form_type, "stream", json.encode(request.stream).decode())
-        return with_text(body, form_type, "model", model)
+        return with_texts(body, form_type, {"model": model, "stream": "true" if request.stream else None})
     fields = _FIELDS.decode(body)
     changed: dict[str, object] = {}
     if model != request.model or "model" not in fields:

@@ -44,7 +44,6 @@ CASES = [
         {"stream": True, "format": "text", "ignored": ("response_format",)},
     ),
     Case("empty fields were not said", (("language", ""), ("temperature", ""), ("prompt", "")), {}),
-    Case("of two the last counts", (("language", "de"), ("language", "pt")), {"language": "pt"}),
     Case(
         "what nobody reads is named once",
         (("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment"), ("include[]", "logprobs")),
@@ -85,6 +84,12 @@ def test_a_refusal_names_the_field(case: Refusal) -> None:
     with pytest.raises(InvalidRequest) as raised:
         read_fields((case.field,), "transcribe")
     assert (raised.value.param, raised.value.code) == (case.field[0], case.code)
+
+
+def test_a_field_that_is_read_comes_once() -> None:
+    with pytest.raises(InvalidRequest, match="language comes more than once") as raised:
+        read_fields((("language", ""), ("model", "m"), ("language", "pt")), "transcribe")
+    assert (raised.value.param, raised.value.code) == ("language", "repeated_field")
 
 
 NAMES = st.sampled_from(("model", "language", "prompt", "temperature", "response_format", "stream", "other"))

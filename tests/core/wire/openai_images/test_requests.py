@@ -33,7 +33,11 @@ def parse_form(
 ) -> ChatRequest:
     """Parse what a client sends that was given these fields and files."""
     parts: list[Any] = [(name, (f"{name}.png", data, "image/png")) for name, data in files or ()]
-    parts += [(name, (None, str(value))) for name, value in fields.items()]
+    parts += [
+        (name, (None, str(one)))
+        for name, value in fields.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
     sent = httpx.Request("POST", "http://gateway", files=parts)
     request: ChatRequest = dialect.parse_request(sent.read(), sent.headers["content-type"])
     return request
@@ -190,6 +194,17 @@ def test_a_source_as_a_form(case: Form) -> None:
     assert prompt(request) == "Add a hat"
 
 
+def test_what_nobody_here_reads_may_come_twice() -> None:
+    request = parse_form({"prompt": "Add a hat", "loras": ["a", "b"]}, [("image", PNG)])
+    assert list(request.extras) == ["loras"]
+
+
+def test_a_file_that_is_empty_is_called_so() -> None:
+    with pytest.raises(InvalidRequest, match="image is empty: it must have content") as caught:
+        parse_form({"prompt": "Add a hat"}, [("image", b"")])
+    assert caught.value.code == "empty_file"
+
+
 def test_a_files_true_type_counts() -> None:
     request = parse_form({}, [("image", b"\xff\xd8\xff\xe0" + b"\0" * 20)])
     assert (shown(request)[0][0] or "").startswith("data:image/jpeg;base64,")
@@ -326,7 +341,13 @@ BAD_FORMS = [
     ("n is a word", {"n": "two"}, [("image", PNG)], "n"),
     ("n is negative", {"n": "-1"}, [("image", PNG)], "n"),
     ("a file that is no picture", {}, [("image", b"%PDF-1.7")], "image[0]"),
-    ("an empty file", {}, [("image", b"")], "image[0]"),
+    ("an empty file", {}, [("image", b"")], "image"),
+    ("an empty file in a list", {}, [("image[]", PNG), ("image[]", b"")], "image[]"),
+    ("an empty mask", {}, [("image", PNG), ("mask", b"")], "mask"),
+    ("a model twice", {"model": ["cheap", "expensive"]}, [("image", PNG)], "model"),
+    ("a model that was first left alone", {"model": ["", "expensive"]}, [("image", PNG)], "model"),
+    ("a model as a text and as a file", {"model": "cheap"}, [("image", PNG), ("model", b"expensive")], "model"),
+    ("a stream twice", {"stream": ["false", "true"]}, [("image", PNG)], "stream"),
     ("two masks", {}, [("image", PNG), ("mask", PNG), ("mask", PNG)], "mask"),
 ]
 
