@@ -25,6 +25,16 @@ IDLE_LIMIT_S = 45.0
 SWEEP_EVERY_S = 15.0
 MAX_IDLE_PER_ORIGIN = 64
 
+REPEAT_WITHIN_S = 1.0
+"""How soon a used connection must be found dead for its request to be sent again.
+
+A server that closes an idle connection just as it is used shows that within a round trip, and so does one that did it
+while this instance was frozen. Later it may have carried out what was asked.
+"""
+
+_IDEMPOTENT = (b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE")
+"""What may be carried out twice (RFC 9110, section 9.2.2)."""
+
 
 class Message(NamedTuple):
     """A request as the connection sends it: `data` is the head and, unless it comes as an `upload`, the body."""
@@ -100,11 +110,13 @@ class Pool(httpx.AsyncBaseTransport):
         # A body that is read while it is sent cannot be sent a second time, so it gets a new connection.
         connection = self._take_idle(origin) if message.upload is None else None
         if connection is not None:
+            begun = time.monotonic()
             try:
                 return connection, await _send(connection, message)
             except httpx.ReadError:
                 # The server may close an idle connection just as we use it: once more, on a new one.
-                if connection.answered:
+                is_race = message.method in _IDEMPOTENT or time.monotonic() - begun < REPEAT_WITHIN_S
+                if connection.answered or not is_race:
                     raise
         connection = await dial(origin, message.patience, self._proxy)
         return connection, await _send(connection, message)

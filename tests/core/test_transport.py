@@ -184,9 +184,9 @@ class FailureCase(Struct, frozen=True):
     timeouts: Timeouts = PATIENT
 
 
-async def read_all(transport: Transport, url: str, server: Server | None = None) -> bytes:
+async def read_all(transport: Transport, url: str, server: Server | None = None, *, method: str = "POST") -> bytes:
     async with transport.request(
-        "POST",
+        method,
         f"{url}/path?token={SECRET}",
         headers={"authorization": SECRET},
         content=SECRET.encode(),
@@ -387,14 +387,28 @@ async def test_a_spoilt_connection_is_not_used_again(case: SpoiltCase) -> None:
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("end", [(), (RESET,), (HALF_CLOSE, HANG)], ids=["closed", "reset", "half-closed"])
-async def test_a_used_connection_that_dies_unanswered_is_replaced_once(end: Script) -> None:
+async def test_a_used_connection_that_dies_unanswered_is_replaced_once(end: Script, method: str) -> None:
     transport = make_transport()
     async with Server((READ, sized(b"a"), READ, *end), (READ, sized(b"b"), HANG)) as server:
         assert await read_all(transport, server.url) == b"a"
-        assert await read_all(transport, server.url) == b"b"
+        assert await read_all(transport, server.url, method=method) == b"b"
         assert server.connections == 2
         assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("end", [(), (RESET,), (HALF_CLOSE, HANG)], ids=["closed", "reset", "half-closed"])
+async def test_what_may_have_been_carried_out_is_not_sent_again(end: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that dies when it has had a request for a while may have done what it says."""
+    monkeypatch.setattr(pool_module, "REPEAT_WITHIN_S", 0)
+    transport = make_transport()
+    async with Server((READ, sized(b"a"), READ, *end), (READ, sized(b"b"), READ, *end)) as server:
+        await read_all(transport, server.url)
+        assert await read_all(transport, server.url, method="GET") == b"b"
+        with pytest.raises(UpstreamUnavailable, match="before it answered"):
+            await read_all(transport, server.url)
+        assert server.connections == 2
 
 
 async def test_the_replacement_is_not_replaced() -> None:
