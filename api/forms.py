@@ -53,20 +53,30 @@ class Form(Struct, frozen=True):
 
 
 class _WholeForm(MultiPartParser):
-    """Starlette's parser, which takes what is cut off before its last boundary for whole."""
+    """Starlette's parser, which takes what is cut off before its last boundary for whole.
+
+    Its texts and names are Latin-1, which keeps every byte: `_utf8` reads them.
+    """
 
     def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None]) -> None:
         super().__init__(headers, self._until_whole(stream), max_files=1, max_fields=MAX_FIELDS)
         self._is_whole = False
 
+    @property
+    def field(self) -> str | None:
+        """The name of the part that was read last, if it has one."""
+        return self._current_part.field_name.encode("latin-1").decode("utf-8", "replace") or None
+
     def on_end(self) -> None:
         self._is_whole = True
 
     async def _until_whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        # A form's header has no charset (RFC 7578, section 8); the parser would believe any that Python knows.
+        self._charset = "latin-1"
         async for data in stream:
             yield data
         if not self._is_whole:
-            raise MultiPartException("it ends before its last boundary")
+            raise _unreadable("it ends before its last boundary")
 
 
 @asynccontextmanager
@@ -80,10 +90,12 @@ async def uploaded_form(request: Request, limit_bytes: int) -> AsyncGenerator[Fo
     if not is_form(declared):
         message = f"Content-Type is {declared[:80]!r}, but this route takes multipart/form-data"
         raise InvalidRequest(message, code="invalid_content_type")
+    parser = _WholeForm(request.headers, _limited(request, limit_bytes))
     try:
-        form = await _WholeForm(request.headers, _limited(request, limit_bytes)).parse()
+        form = await parser.parse()
     except MultiPartException as error:
-        raise InvalidRequest(f"the form cannot be read: {error.message}", code="parse_error") from error
+        # With a cause, it is the form that is broken and not one field that is too much.
+        raise _unreadable(error.message, None if error.__cause__ else parser.field) from error
     except ClientDisconnect as error:
         raise ClientGone from error
     try:
@@ -93,14 +105,23 @@ async def uploaded_form(request: Request, limit_bytes: int) -> AsyncGenerator[Fo
 
 
 def _read(form: FormData, limit_bytes: int) -> Form:
-    items = form.multi_items()
-    fields = tuple((name, value) for name, value in items if isinstance(value, str))
+    items = [(_utf8(name, "a name", None), value) for name, value in form.multi_items()]
+    fields = tuple((name, _utf8(value, name, name)) for name, value in items if isinstance(value, str))
     for name, value in items:
         if isinstance(value, UploadFile):
             if (value.size or 0) > limit_bytes:
                 raise _too_large(limit_bytes)
+            value.filename = _utf8(value.filename or "", f"the name of {name}", name)
             return Form(fields, name, value)
     return Form(fields)
+
+
+def _utf8(text: str, what: str, param: str | None) -> str:
+    """Read the bytes that a text in Latin-1 stands for."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable(f"{what} is not text in UTF-8", param) from error
 
 
 async def _limited(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -113,6 +134,10 @@ async def _limited(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, 
         if left < 0:
             raise _too_large(limit_bytes)
         yield data
+
+
+def _unreadable(reason: str, param: str | None = None) -> InvalidRequest:
+    return InvalidRequest(f"the form cannot be read: {reason}", param=param, code="parse_error")
 
 
 def _too_large(limit_bytes: int) -> BodyTooLarge:

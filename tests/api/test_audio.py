@@ -384,7 +384,7 @@ BAD = [
     ),
     Bad("no file", {"data": {"model": "a"}, "files": {"other": b"x"}}, "missing_required_parameter", "file"),
     Bad("a file that is text", {"data": {"file": "a"}, "files": {"other": b"x"}}, "missing_required_parameter", "file"),
-    Bad("two files", {"files": [("file", b"x"), ("file", b"y")]}, "parse_error"),
+    Bad("two files", {"files": [("file", b"x"), ("file", b"y")]}, "parse_error", "file"),
     Bad("an empty file", {"files": {"file": ("a.mp3", b"")}}, "empty_file", "file"),
     Bad(
         "srt",

@@ -186,7 +186,7 @@ REFUSED = [
         "a file that is a text field", {"files": {"file": (None, "x"), "purpose": (None, "vision")}}, 400, "file", None
     ),
     Refused("an empty file", form(b""), 400, "file", "empty_file"),
-    Refused("two files", {"files": [("file", ("a", b"x")), ("file", ("b", b"x"))]}, 400, None, "parse_error"),
+    Refused("two files", {"files": [("file", ("a", b"x")), ("file", ("b", b"x"))]}, 400, "file", "parse_error"),
     Refused("no form", JSON, 400, None, "invalid_content_type"),
     Refused("a file that is too large", form(b"x" * 100_001), 413, None, "file_too_large"),
     Refused("a body that is much too large", form(b"x" * 2_000_000), 413, None, "file_too_large"),

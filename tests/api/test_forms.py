@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -130,6 +131,47 @@ async def test_a_form_that_cannot_be_read_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as raised:
         await refused(Upload(body))
     assert raised.value.code == "parse_error"
+
+
+class Unread(Struct, frozen=True):
+    id: str
+    body: bytes
+    param: str | None
+    says: str
+
+
+def field(name: bytes, value: bytes) -> bytes:
+    return b'--a\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name, value)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Unread("a text too long", field("mödel".encode(), bytes(1 << 21)), "mödel", "Part exceeded maximum size"),
+        Unread("a second file", HEAD + b"x\r\n" + HEAD.replace(b'"file"', b'"other"'), "other", "Too many files"),
+        Unread("a text that is none", field(b"model", b"\xff"), "model", "model is not text in UTF-8"),
+        Unread("a text in Latin-1", field(b"model", "mödel".encode("latin-1")), "model", "model is not text in UTF-8"),
+        Unread("a name in Latin-1", field("mödel".encode("latin-1"), b"x"), None, "a name is not text in UTF-8"),
+        Unread(
+            "a file's name in Latin-1", HEAD.replace(b"a.mp3", b"\xe4") + b"x\r\n", "file", "the name of file is not"
+        ),
+        Unread("a form that is cut within a text", field(b"model", b"x")[:-4], None, "it ends before"),
+    ],
+    ids=lambda case: case.id,
+)
+async def test_a_field_that_cannot_be_read_is_named(case: Unread) -> None:
+    with pytest.raises(InvalidRequest, match=case.says) as raised:
+        await refused(Upload(case.body, *([] if "cut" in case.id else [b"--a--\r\n"])))
+    assert (raised.value.param, raised.value.code) == (case.param, "parse_error")
+
+
+@pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "utf-7", "utf-16", "idna", "rot13", "latin-1", "x"])
+async def test_a_form_is_utf_8_whatever_its_header_says(charset: str) -> None:
+    name = "+2AA-\\ud800 cät.mp3"
+    body = field(b"model", name.encode()) + HEAD.replace(b"a.mp3", name.encode()) + b"sound" + TAIL
+    async with opened(Upload(body), kind=f"multipart/form-data; boundary=a; charset={charset}") as form:
+        assert form.fields == (("model", name),)
+        assert form.required_file().filename == name
 
 
 async def test_a_client_that_leaves_within_its_form_is_not_answered() -> None:
