@@ -7,13 +7,15 @@ import argparse
 import logging
 import secrets
 import sys
+from contextlib import suppress
+from socket import socket
 
 import uvicorn
 from msgspec import structs
 
 from api.app import create_app
 from core.accounts import Account, Secret
-from core.settings import Settings, SettingsError
+from core.settings import Settings, SettingsError, port_number
 
 LOOPBACK_URL = "loopback://chatgpt"
 LOOPBACK_KEY = "sk-loopback"
@@ -29,8 +31,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    announce(settings, arguments.host, arguments.port)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=arguments.host,
         port=arguments.port,
@@ -39,13 +40,34 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=10,
     )
+    with suppress(KeyboardInterrupt):
+        Server(config, settings).run()
+
+
+class Server(uvicorn.Server):
+    """Says where it listens as soon as it does: before, the port may be taken, or not be chosen yet."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        announce(self._settings, self.config.host, self.servers[0].sockets[0].getsockname()[1])
 
 
 def parse_arguments(settings: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m api", description="Serve Isthmus on this machine.")
     parser.add_argument("--host", default=settings.host)
-    parser.add_argument("--port", type=int, default=settings.port)
+    parser.add_argument("--port", type=_port, default=settings.port)
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    try:
+        return port_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def complete(settings: Settings) -> Settings:

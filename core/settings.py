@@ -65,6 +65,9 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+port_number = whole(0, 65_535)
+
+
 def seconds(text: str) -> float:
     try:
         value = float(text)
@@ -438,7 +441,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "PORT",
         "port",
-        whole(0, 65_535),
+        port_number,
         "The port `python -m api` listens on; `0` takes a free one.",
         default="3040",
     ),

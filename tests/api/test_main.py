@@ -6,8 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
-from time import monotonic
 from typing import Any
 
 import httpx
@@ -18,7 +16,6 @@ from api.__main__ import LOOPBACK_KEY
 from tests.api.children import ROOT, environment, run_python
 from tests.api.servers import KEY, SIMULATED, TOKEN, chat_body
 
-START_S = 20.0
 IMPORT_LIMIT_MS = 400
 """Twice what is asked for: machines differ. The figure is printed."""
 
@@ -53,25 +50,11 @@ def started(*arguments: str, **environ: str) -> Iterator[Local]:
             line = process.stderr.readline()
             assert line, f"it ended: {says}"
             says += line
-        url = says.partition("listens on ")[2].partition("/v1")[0]
-        wait_until_it_answers(url)
-        yield Local(url, says)
+        yield Local(says.partition("listens on ")[2].partition("/v1")[0], says)
     finally:
         process.terminate()
         process.wait(timeout=20)
         process.stderr.close()
-
-
-def wait_until_it_answers(url: str) -> None:
-    """Return when the port takes connections: the announcement comes before that."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    end = monotonic() + START_S
-    while monotonic() < end:
-        with socket.socket() as attempt:
-            if attempt.connect_ex((host, int(port))) == 0:
-                return
-        Event().wait(0.02)
-    raise AssertionError(f"nothing listens at {url}")
 
 
 def free_port() -> str:
@@ -123,7 +106,7 @@ STARTS = [
 
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: start.name)
 def test_the_local_server_makes_do_with_what_is_set(start: Start) -> None:
-    with started("--port", free_port(), **start.environ) as local:
+    with started("--port", "0", **start.environ) as local:
         assert all(words in local.says for words in start.says)
         assert local.get("/health")["loopback"] is start.loopback
         key = start.key or local.says.partition("this run is ")[2].split()[0]
@@ -138,7 +121,7 @@ def test_the_local_server_makes_do_with_what_is_set(start: Start) -> None:
 
 
 def test_callers_with_accounts_of_their_own_are_no_reason_to_simulate() -> None:
-    with started("--port", free_port(), ENABLE_EXTERNAL_TOKEN="true") as local:
+    with started("--port", "0", ENABLE_EXTERNAL_TOKEN="true") as local:
         assert local.get("/health")["loopback"] is False
 
 
@@ -164,6 +147,27 @@ def test_settings_that_cannot_be_used_are_named(module: list[str]) -> None:
     assert TOKEN not in run.stderr
     if module[0] == "-m":
         assert "Traceback" not in run.stderr
+
+
+def test_a_free_port_is_told() -> None:
+    with started(PORT="0") as local:
+        assert not local.url.endswith(":0")
+        assert local.get("/ping") == {"message": "pong"}
+
+
+def test_a_port_that_is_taken_is_not_announced() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run = run_python(["-m", "api", "--port", str(listener.getsockname()[1])], {})
+    assert run.returncode != 0
+    assert "address already in use" in run.stderr
+    assert "listens on" not in run.stderr
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http", "1e3"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    run = run_python(["-m", "api", f"--port={port}"], {})
+    assert run.returncode == 2
+    assert f"argument --port: must be a whole number from 0 to 65535, not '{port}'" in run.stderr
 
 
 def test_help_is_given() -> None:
