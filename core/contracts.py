@@ -89,7 +89,8 @@ class Context(Struct, frozen=True, kw_only=True):
 class Exchange(Context, frozen=True, kw_only=True):
     """One turn and its answer. Layers that change it pass a changed copy inward.
 
-    `body` is the client's own, for an upstream that speaks the same format; empty once `request` differs from it.
+    `body` is the client's own, for an upstream that speaks the same format; empty once `request` differs from it, and
+    where no target is a `Relay`.
     `content_type` is that of a body which is no JSON.
     `fallbacks` are the targets to try in turn when `target` fails before it has begun to answer.
     """

@@ -35,13 +35,17 @@ class Intake:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = new_context(scope, self.gateway)
         try:
-            body = await read_body(scope, receive, self.gateway.settings.max_body_bytes, context.deadline)
+            scope["exchange"] = await self._taken_in(scope, context, receive)
         except ClientGone:
             return
+        await self.app(scope, receive, send)
+
+    async def _taken_in(self, scope: Scope, context: Context, receive: Receive) -> Exchange:
+        """Read and parse the body, which nobody but the exchange holds while the turn runs."""
+        body = await read_body(scope, receive, self.gateway.settings.max_body_bytes, context.deadline)
         is_large = len(body) > LARGE_BODY_BYTES
         parsed = await asyncio.to_thread(self._request, scope, body) if is_large else self._request(scope, body)
-        scope["exchange"] = self._exchange(scope, context, body, parsed)
-        await self.app(scope, receive, send)
+        return self._exchange(scope, context, body, parsed)
 
     def _exchange(self, scope: Scope, context: Context, body: bytes, parsed: ChatRequest) -> Exchange:
         request = continued(parsed, self.gateway.signer, context.principal, context.created)
@@ -49,12 +53,13 @@ class Intake:
         targets = self.gateway.router.resolve(request.model, context.principal, session, request)
         keeps_files = isinstance(targets[0].upstream, FileKeeper)
         request = with_files(request, context, self.gateway.signer, insists=keeps_files)
+        may_relay = request is parsed and any(isinstance(target.upstream, Relay) for target in targets)
         exchange = Exchange(
             **structs.asdict(context),
             dialect=self.dialect,
             request=request,
             target=targets[0],
-            body=body if request is parsed else b"",
+            body=body if may_relay else b"",
             content_type=kind if is_form(kind := content_type(scope)) else None,
             fallbacks=targets[1:],
         )

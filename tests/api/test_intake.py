@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import sys
 import threading
 from typing import Any
 
@@ -20,7 +21,7 @@ from core.request import ChatRequest, Text
 from core.settings import Settings
 from core.wire.openai_chat import OPENAI_CHAT
 from tests.api.layers import Client, http_scope
-from tests.api.servers import SIMULATED, chat_body
+from tests.api.servers import SIMULATED, VENDOR_KEY, chat_body
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +126,46 @@ async def test_an_exchange_has_what_the_layers_inside_need() -> None:
     assert (exchange.target.upstream.name, exchange.target.model) == ("chatgpt_web", "gpt-5-2")
     assert exchange.request.stream
     assert exchange.principal == Principal("pool")
+
+
+class HeldCase(Struct, frozen=True):
+    """Whether the body is kept while the turn runs."""
+
+    name: str
+    environ: dict[str, str]
+    holders: int
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        HeldCase("not for an upstream that never relays", {}, 0),
+        HeldCase("not for a vendor that is not asked", {"OPENAI_API_KEY": VENDOR_KEY}, 0),
+        HeldCase("for a vendor", {"OPENAI_API_KEY": VENDOR_KEY, "MODEL_ROUTES": "*=openai"}, 1),
+        HeldCase(
+            "for a vendor that may be asked next",
+            {"OPENAI_API_KEY": VENDOR_KEY, "MODEL_ROUTES": "*=chatgpt_web,openai"},
+            1,
+        ),
+    ],
+    ids=lambda case: case.name,
+)
+async def test_a_body_is_held_for_who_may_relay_it(case: HeldCase) -> None:
+    held: list[int] = []
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        assert bool(scope["exchange"].body) is bool(case.holders)
+        held.append(sys.getrefcount(body))
+
+    gateway = build_gateway(Settings.from_env(SIMULATED | case.environ))
+    body = json.dumps(chat_body("x" * LARGE_BODY_BYTES)).encode()
+    pieces = [body]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": pieces.pop()}
+
+    await Intake(count, gateway, OPENAI_CHAT)(http_scope(principal=Principal("pool")), receive, Client().send)
+    assert held == [sys.getrefcount(body) + case.holders]
 
 
 @pytest.mark.parametrize("size", [10, LARGE_BODY_BYTES], ids=["small", "large"])

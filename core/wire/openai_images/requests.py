@@ -65,7 +65,8 @@ def parse_request(call: Call, body: bytes, content_type: str) -> ChatRequest:
         include_usage=False,
         hints=Hints(image_generation=True),
         image=_options(fields),
-        extras={name: value for name, value in top.items() if name not in types.READ_FIELDS and given(value)},
+        # Copies: one extra as it was read would hold on to the whole body, pictures and all.
+        extras={name: value.copy() for name, value in top.items() if name not in types.READ_FIELDS and given(value)},
         echo={STYLE: Raw(json.encode(_style(fields)))},
     )
 

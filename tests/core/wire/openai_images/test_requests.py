@@ -1,6 +1,7 @@
 """Every form in which clients ask for pictures, as JSON and as a form; and what is refused, with its field."""
 
 import json
+import sys
 from typing import Any
 
 import httpx
@@ -248,6 +249,14 @@ def test_a_whole_request() -> None:
         delivery="link",
         required=True,
     )
+
+
+def test_what_nobody_reads_does_not_hold_on_to_the_body() -> None:
+    body = json.dumps({"prompt": "x", "image": DATA, "user": "u-1"}).encode()
+    holders = sys.getrefcount(body)
+    request = OPENAI_IMAGE_EDITS.parse_request(body, JSON)
+    assert list(request.extras) == ["user"]
+    assert sys.getrefcount(body) == holders
 
 
 def test_the_least_request() -> None:
