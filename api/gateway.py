@@ -48,7 +48,8 @@ def build_gateway(
     """Return a gateway for these settings. `new_id` gives 24 letters and digits, `clock` Unix seconds."""
     pool = Pool(settings.accounts, clock)
     upstreams = build_upstreams(settings, pool)
-    signer = Signer(signing_key(settings.signing_key, settings.auth_tokens, secrets.token_bytes(32)))
+    shared = settings.auth_tokens or settings.access_token_prefixes
+    signer = Signer(signing_key(settings.signing_key, shared, secrets.token_bytes(32)))
     return Gateway(
         settings=settings,
         pool=pool,

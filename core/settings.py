@@ -255,7 +255,7 @@ VARIABLES: tuple[Variable, ...] = (
         "SIGNING_KEY",
         "signing_key",
         optional(credential),
-        "The key that signs the ids given out. Unset: made from the gateway keys, so changing those ends the ids.",
+        "Signs the ids given out. Unset: made from the gateway keys, else the prefixes; changing these ends the ids.",
     ),
     Variable(
         "ENABLE_EXTERNAL_TOKEN",

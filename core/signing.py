@@ -128,12 +128,12 @@ class Signer:
         return hmac.digest(self._key, prefix.encode() + b"\0" + data, "sha256")[:MAC_BYTES]
 
 
-def signing_key(explicit: Secret | None, gateway_keys: Sequence[Secret], fallback: bytes) -> bytes:
-    """Return the key: made from `SIGNING_KEY`, else from the gateway keys, else `fallback` (this process only)."""
+def signing_key(explicit: Secret | None, shared: Sequence[Secret], fallback: bytes) -> bytes:
+    """Return the key: made from `SIGNING_KEY`, else from secrets that all instances share, else `fallback`."""
     if explicit is not None:
         material = explicit.reveal().encode()
-    elif gateway_keys:
-        material = "\0".join(sorted(key.reveal() for key in gateway_keys)).encode()
+    elif shared:
+        material = "\0".join(sorted(secret.reveal() for secret in shared)).encode()
     else:
         return fallback
     return hashlib.sha256(b"isthmus signed ids\0" + material).digest()

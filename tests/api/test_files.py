@@ -13,9 +13,11 @@ import openai
 import pytest
 from msgspec import Struct, structs
 
+from api.gateway import build_gateway
 from core.accounts import Account, Principal, Secret
 from core.request import StoredFile
-from core.signing import LIFETIME_S, LINK_LIFETIME_S, Signer, signing_key
+from core.settings import Settings
+from core.signing import LIFETIME_S, LINK_LIFETIME_S, BadId, Signer, signing_key
 from tests.api.servers import KEY, Gateway, Upstream, error_of, running_gateway
 from tests.core.test_accounts import jwt
 from tests.core.upstreams.chatgpt_web.test_files import PNG
@@ -298,6 +300,19 @@ def test_files_and_questions_meet_in_one_account(upstream_server: Upstream) -> N
             assert "cat.png" in other.chat(content).json()["choices"][0]["message"]["content"]
             assert upstream_server.turns()[-1]["account"] == keeper
         assert other.web.get(f"/v1/files/{identity}/content").content == PNG
+
+
+def test_instances_without_gateway_keys_agree_by_their_prefixes() -> None:
+    environ = {"CHATGPT_BASE_URL": "loopback://chatgpt", "ACCESS_TOKEN_PREFIXES": "our-private-prefix-"}
+    one, other, stranger = (
+        build_gateway(Settings.from_env({**environ, **others})).signer
+        for others in ({}, {}, {"ACCESS_TOKEN_PREFIXES": "their-private-prefix-"})
+    )
+    now = int(time.time())
+    identity = one.sign_file(FILE, HOLDER, now)
+    assert other.read_file(identity, HOLDER, now) == FILE
+    with pytest.raises(BadId):
+        stranger.read_file(identity, HOLDER, now)
 
 
 def of_user(serial: int) -> str:
