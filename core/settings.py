@@ -7,12 +7,13 @@ never show a secret.
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from core.accounts import Account, AccountKind, Secret, jwt_claims, user_of
 from core.vendors import KNOWN, Known, ModelRoute, Vendor, read_routes, read_upstreams
@@ -528,6 +529,7 @@ class Settings(Struct, frozen=True, kw_only=True):
                 problems.append(str(error))
         vendors = _vendors(environ, str(values["upstreams"]), seen, problems)
         settings = msgspec.convert(values | {"vendors": vendors, "seen": tuple(seen)}, cls)
+        settings = structs.replace(settings, access_accounts=_told_apart(settings.access_accounts))
         problems.extend(_contradictions(settings))
         if problems:
             raise SettingsError(problems)
@@ -589,6 +591,12 @@ def _contradictions(settings: Settings) -> list[str]:
     return problems + _named_twice(settings)
 
 
+def _told_apart(accounts: Sequence[Account]) -> tuple[Account, ...]:
+    """Return the accounts, named by their tokens where several tokens are of one user in one workspace."""
+    named = Counter(account.digest for account in accounts)
+    return tuple(structs.replace(each, user=None) if named[each.digest] > 1 else each for each in accounts)
+
+
 def _named_twice(settings: Settings) -> list[str]:
     lists = {
         "CHATGPT_ACCESS_TOKENS": settings.access_accounts,
@@ -600,8 +608,6 @@ def _named_twice(settings: Settings) -> list[str]:
     for name, accounts in lists.items():
         digests = [account.digest for account in accounts]
         if len(known.union(digests)) < len(known) + len(digests):
-            problems.append(
-                f"{name} names one account twice, by other tokens or proxies or in two lists: keep one of them"
-            )
+            problems.append(f"{name} names one account twice, with different proxies or in two lists: keep one of them")
         known.update(digests)
     return problems
