@@ -106,6 +106,16 @@ def test_a_vendor_that_has_the_api_is_asked_in_it_when_the_body_changed(gateway:
     assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_encrypted_content")
 
 
+@pytest.mark.parametrize("store", [True, False], ids=["kept", "temporary"])
+def test_a_conversation_moves_from_chatgpt_web_to_the_vendor(gateway: Gateway, store: bool) -> None:
+    """The vendor refuses the long ids of a kept turn's items, and finds no reasoning but its own."""
+    question = {"role": "user", "content": directive(text="Two.", reasoning="One and one.")}
+    said = ask(gateway, model="web", input=[question], store=store).json()["output"]
+    assert [item["type"] for item in said] == ["reasoning", "message"]
+    answer = ask(gateway, input=[question, *said, {"role": "user", "content": "Say hello"}])
+    assert (answer.status_code, answer.headers["x-isthmus-upstream"]) == (200, "openai"), answer.text
+
+
 def test_what_the_vendor_refuses_keeps_its_words(client: OpenAI) -> None:
     result: Any = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
     with pytest.raises(BadRequestError, match="No tool call found"):

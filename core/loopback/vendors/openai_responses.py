@@ -1,5 +1,6 @@
 """The simulated vendor's Responses API, as OpenAI writes it (captures/vendors/openai-responses-*.sse)."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,11 @@ SEAL = "loopback-sealed-"
 Name = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
 KeptId = Annotated[str, Meta(pattern="^resp_[0-9a-f]{24}$")]
 """An id that this vendor may have given out; others it has never seen."""
+
+MAX_ID_CHARS = 64
+
+_OWN_REASONING = re.compile("rs_[0-9a-f]{50}")
+"""An id of reasoning that this vendor may have given out; in the others' place it finds nothing."""
 
 _ROLES: dict[str, Role] = {"developer": "system", "system": "system", "assistant": "assistant"}
 _REASONS: dict[Ending, str] = {"length": "max_output_tokens", "filtered": "content_filter"}
@@ -79,10 +85,11 @@ async def respond(request: Request) -> Response:
 
 
 def asked(body: bytes, request: Request) -> Asked:
-    """Return what a body asks; raise `Refused` 400 for results without a call and for reasoning of others."""
+    """Return what a body asks; raise `Refused` for long ids, results without a call and reasoning of others."""
     fields = msgspec.json.decode(body, type=ResponsesRequest)
     names = {item.call_id: _qualified(item.name or "", item.namespace) for item in fields.items if item.name}
-    for item in fields.items:
+    for position, item in enumerate(fields.items):
+        _check_id(item, f"input[{position}].id")
         _check(item, names, is_whole=fields.previous_response_id is None)
     offered = [*(fields.tools or ()), *(tool for item in fields.items for tool in item.tools)]
     choice, forced = _choice(fields.tool_choice)
@@ -97,6 +104,18 @@ def asked(body: bytes, request: Request) -> Asked:
     )
 
 
+def _check_id(item: ItemField, param: str) -> None:
+    identity = item.id or ""
+    if len(identity) > MAX_ID_CHARS:
+        message = (
+            f"Invalid '{param}': string too long. Expected a string with maximum length {MAX_ID_CHARS}, "
+            f"but got a string with length {len(identity)} instead."
+        )
+        raise _refused(message, "string_above_max_length", param)
+    if item.type == "reasoning" and identity and not _OWN_REASONING.fullmatch(identity):
+        raise _refused(f"Item with id '{identity}' not found.", None, status=404)
+
+
 def _check(item: ItemField, names: dict[str, str], *, is_whole: bool) -> None:
     if item.type.endswith("_call_output") and is_whole and item.call_id not in names:
         raise _refused(f"No tool call found for function call output with call_id {item.call_id}.", None)
@@ -104,9 +123,9 @@ def _check(item: ItemField, names: dict[str, str], *, is_whole: bool) -> None:
         raise _refused("The encrypted content could not be verified.", "invalid_encrypted_content")
 
 
-def _refused(message: str, code: str | None) -> Refused:
-    error = {"message": message, "type": "invalid_request_error", "param": "input", "code": code}
-    return Refused(400, {"error": error})
+def _refused(message: str, code: str | None, param: str = "input", status: int = 400) -> Refused:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return Refused(status, {"error": error})
 
 
 def _said(item: ItemField, names: dict[str, str]) -> list[Said]:
@@ -239,7 +258,7 @@ def _name(block: Block) -> str:
 
 def _id(answer: Answer, index: int, block: Block) -> str:
     prefix = {"text": "msg", "reasoning": "rs"}.get(block.kind, "fc")
-    return f"{prefix}_{answer.identity}{index:02x}"
+    return f"{prefix}_{answer.identity}{answer.identity}{index:02x}"
 
 
 def _part(text: str) -> Json:

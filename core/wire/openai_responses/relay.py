@@ -8,6 +8,13 @@ from core.wire.openai_responses.requests import COMPACTS
 
 _OUR_COMPACTION = f'"{MARK}'.encode()
 
+_OUR_ITEM = re.compile(rb'"id"\s*:\s*"(?:(?:msg|rs|fc|ctc|ig)_[A-Za-z0-9_-]{62,}|rs_[0-9a-f]{26})"')
+"""The id of an item that this gateway made.
+
+Those of kept turns (requests.KEPT_ITEM) are longer than the 64 characters that OpenAI allows. Reasoning is looked up
+under its id, and a seal is for one id only; OpenAI's own have 48 digits or more.
+"""
+
 _MARKS = (b"response.completed", b"response.incomplete", b"response.failed", b"error")
 """One of them is in every last event: found thirty times as fast as the event itself."""
 
@@ -17,8 +24,12 @@ _LAST_WORD = re.compile(
 
 
 def can_pass(body: bytes, request: ChatRequest) -> bool:
-    """Say whether only the vendor need understand this body: compactions are the gateway's own, in and out."""
-    return COMPACTS not in request.echo and _OUR_COMPACTION not in body and not _has_foreign_reasoning(request)
+    """Say whether only the vendor need understand this body: compactions are the gateway's own, in and out.
+
+    So are the ids of items that it made. Translated, the items go without ids.
+    """
+    is_ours = COMPACTS in request.echo or _OUR_COMPACTION in body or _OUR_ITEM.search(body) is not None
+    return not is_ours and not _has_foreign_reasoning(request)
 
 
 def _has_foreign_reasoning(request: ChatRequest) -> bool:

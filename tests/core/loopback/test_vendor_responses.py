@@ -93,6 +93,7 @@ REFUSALS = [
     Refusal("no instructions", codex_without("instructions"), "Instructions are required"),
     Refusal("a text for the input", {**ASKED, "input": "Hi"}, "Input must be a list"),
     Refusal("a system message", {**ASKED, "input": [{"role": "system", "content": "x"}]}, "System messages"),
+    Refusal("a long id", {**BODY, "input": [{"id": "msg_" + 61 * "x", "content": "x"}]}, "'input[0].id'", OPENAI),
     Refusal("an item's id", {**ASKED, "input": [{"id": "msg_1", "content": "x"}]}, "msg_1"),
     Refusal("tuning", {**ASKED, "temperature": 1}, "Unsupported parameter: temperature"),
     Refusal("a model of the web", {**ASKED, "model": "gpt-5-6"}, "is not supported when using Codex"),

@@ -46,6 +46,32 @@ def test_compactions_are_the_gateways_own() -> None:
     assert not can_pass(json.dumps({"model": "m", "input": [item]}).encode(), REQUEST)
 
 
+class Item(Struct, frozen=True):
+    id: str
+    item: dict[str, Any]
+    expected: bool
+
+
+TOKEN = "Ab-_" * 31
+ITEMS = [
+    Item("a message of a kept turn", {"type": "message", "id": f"msg_{TOKEN}00"}, False),
+    Item("a call of a kept turn", {"type": "function_call", "id": f"fc_{TOKEN}0a"}, False),
+    Item("reasoning of a kept turn", {"type": "reasoning", "id": f"rs_{TOKEN}00"}, False),
+    Item("reasoning of a temporary turn", {"type": "reasoning", "id": f"rs_{'0123456789ab' * 2}00"}, False),
+    Item("sealed reasoning of ours", {"encrypted_content": "gAAA", "id": f"rs_{'0123456789ab' * 2}00"}, False),
+    Item("a message of a temporary turn", {"type": "message", "id": f"msg_{'0123456789ab' * 2}00"}, True),
+    Item("reasoning of the vendor", {"type": "reasoning", "id": f"rs_{'0123456789ab' * 4}00"}, True),
+    Item("an id that a text speaks of", {"content": f'{{"id": "msg_{TOKEN}00"}}'}, True),
+]
+
+
+@pytest.mark.parametrize("case", ITEMS, ids=lambda case: case.id)
+def test_ids_that_only_the_gateway_knows_do_not_pass(case: Item) -> None:
+    for indent in (None, 2):
+        body = json.dumps({"model": "m", "input": [case.item]}, indent=indent).encode()
+        assert can_pass(body, REQUEST) is case.expected
+
+
 def test_reasoning_that_nobody_can_look_up_does_not_pass() -> None:
     def reasoned(store: bool | None, opaque: Opaque | None) -> ChatRequest:
         thought = Message("assistant", (Reasoning("Hm.", opaque), Text("Four.")))
