@@ -41,7 +41,8 @@ _CODEX_EXTRAS = frozenset({"client_metadata", "include", "service_tier"})
 _ENFORCED = ("max_output_tokens", "stop")
 """What the gateway sees to itself where the upstream does not."""
 
-_kind = json.Decoder(types.ToolDefinition)
+_kind = json.Decoder(types.Kind)
+_namespace = json.Decoder(types.ToolDefinition)
 _verbosity = json.Decoder(types.TextField)
 
 
@@ -203,8 +204,9 @@ def _grouped(request: ChatRequest) -> list[Object]:
 def _description(request: ChatRequest, namespace: str) -> str:
     """Return how the client described a namespace, which has no place in the canonical request."""
     sent = request.echo.get("tools")
-    tools = json.decode(sent, type=list[types.ToolDefinition] | None) if sent is not None else None
-    named = (tool.description for tool in tools or () if tool.type == "namespace" and tool.name == namespace)
+    tools = json.decode(sent, type=list[Raw] | None) if sent is not None else None
+    groups = (_namespace.decode(tool) for tool in tools or () if _kind.decode(tool).type == "namespace")
+    named = (group.description for group in groups if group.name == namespace)
     return next(named, None) or f"The tools of {namespace}."
 
 

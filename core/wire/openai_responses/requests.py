@@ -50,7 +50,27 @@ SEARCH_TOOLS = ("web_search", "web_search_preview", "web_search_2025_08_26", "we
 
 CODE_TOOL = "code_interpreter"
 
+_ITEMS = frozenset(
+    {
+        None,
+        "message",
+        "function_call",
+        "custom_tool_call",
+        "function_call_output",
+        "custom_tool_call_output",
+        "reasoning",
+        "image_generation_call",
+        "additional_tools",
+        "compaction",
+        "compaction_summary",
+        "compaction_trigger",
+        "item_reference",
+    }
+)
+"""The kinds of items that are read."""
+
 _BODY = json.Decoder(types.Body)
+_KIND = json.Decoder(types.Kind)
 _ITEM = json.Decoder(types.Item)
 _PART = json.Decoder(types.Part)
 _TOOL = json.Decoder(types.ToolDefinition)
@@ -143,7 +163,7 @@ class _InputReader:
         items = decode(ITEMS, value, "input")
         if not items:
             raise InvalidRequest("input is empty: at least one item is required", param="input")
-        wires = [decode(_ITEM, item, f"input[{position}]") for position, item in enumerate(items)]
+        wires = [_item(item, f"input[{position}]") for position, item in enumerate(items)]
         calls = {wire.call_id: _name(wire) for wire in wires if wire.type in ("function_call", "custom_tool_call")}
         kept = self._go_on_from_reference(wires) if self._is_whole else 0
         messages: list[Message] = []
@@ -227,11 +247,11 @@ class _InputReader:
             self._tool(item, f"{path}[{position}]", namespace)
 
     def _tool(self, item: Raw, path: str, namespace: str | None) -> None:
-        tool = decode(_TOOL, item, path)
-        match tool.type:
+        match required(decode(_KIND, item, path).type, f"{path}.type"):
             case "function" | "custom":
-                self.tools.append(_tool(tool, path, namespace))
+                self.tools.append(_tool(decode(_TOOL, item, path), path, namespace))
             case "namespace":
+                tool = decode(_TOOL, item, path)
                 inner = required(tool.name, f"{path}.name")
                 self.read_tools(tool.tools or (), f"{path}.tools", inner)
             case kind if kind == IMAGE_TOOL:
@@ -281,6 +301,12 @@ def _options(item: Raw, path: str, meant: Mapping[str, bytes]) -> list[str]:
     """Name the options of a tool, which have no place here, but for those that say what is meant anyway."""
     named = {name: value for name, value in decode(_FIELDS, item, path).items() if name != "type" and given(value)}
     return [f"{path}.{name}" for name, value in named.items() if bytes(value).replace(b" ", b"") != meant.get(name)]
+
+
+def _item(item: Raw, path: str) -> types.Item:
+    """Return an item; of an unknown kind its kind alone, for its other fields may be anything."""
+    kind = decode(_KIND, item, path).type
+    return decode(_ITEM, item, path) if kind in _ITEMS else types.Item(type=kind)
 
 
 def _is_assistants(message: Message) -> bool:

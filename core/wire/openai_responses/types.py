@@ -54,8 +54,14 @@ ECHOED_FIELDS = (
 """Fields that a response repeats as the request had them, function tools with all their fields."""
 
 
+class Kind(Struct, frozen=True):
+    """What an item or a tool is. The rest is read of known kinds only: others may use the same names for anything."""
+
+    type: str | None = None
+
+
 class Item(Struct, frozen=True):
-    """One input item of any type: the fields of all types side by side."""
+    """One input item of any known type: the fields of all of them side by side."""
 
     type: str | None = None
     role: str | None = None
@@ -100,7 +106,7 @@ class Grammar(Struct, frozen=True):
 
 
 class ToolDefinition(Struct, frozen=True):
-    """A tool of any type: function tools are flat here; a namespace holds tools of its own."""
+    """A tool that can be called: function tools are flat here; a namespace holds tools of its own."""
 
     type: str
     name: str | None = None

@@ -198,6 +198,7 @@ def test_tools_are_flat_and_stand_with_their_namespace() -> None:
     sent: list[Json] = [
         {"type": "namespace", "name": "ns", "description": "Of ns.", "tools": [{"type": "function", "name": "look"}]},
         {"type": "custom", "name": "say", "format": {"type": "grammar", "syntax": "regex", "definition": ".+"}},
+        {"type": "from_the_future", "name": ["ns"], "description": {}, "tools": "all"},
     ]
     asking = of_client(tools=sent, tool_choice={"type": "function", "name": "look", "namespace": "ns"})
     body = built(asking)

@@ -32,6 +32,7 @@ from core.request import (
 from core.wire.openai_responses.compaction import INSTRUCTION, pack
 from core.wire.openai_responses.pictures import EARLIER_PICTURE
 from core.wire.openai_responses.requests import COMPACTS, parse_request
+from core.wire.openai_responses.types import Item, ToolDefinition
 from tests.strategies import JSON_VALUES
 
 Json = dict[str, Any]
@@ -134,6 +135,7 @@ def user(*parts: Json) -> Json:
     return {"type": "message", "role": "user", "content": list(parts)}
 
 
+ITEM_FIELDS = [name for name in Item.__struct_fields__ if name != "type"]
 HI: Json = {"role": "user", "content": "Hello"}
 ITEMS = [
     Items("a message without a type", [HI], (HELLO,)),
@@ -288,6 +290,16 @@ ITEMS = [
         (HELLO,),
         ("input[0]:web_search_call", "input[2]:from_the_future"),
     ),
+    Items(
+        "unknown kinds whose fields are other things than those of known ones",
+        [
+            {"type": "tool_search_call", "execution": "client", "arguments": {"query": "x"}, "id": 1, "call_id": {}},
+            HI,
+            {"type": "from_the_future", **dict.fromkeys(ITEM_FIELDS, 1)},
+        ],
+        (HELLO,),
+        ("input[0]:tool_search_call", "input[2]:from_the_future"),
+    ),
 ]
 
 
@@ -319,6 +331,7 @@ NAMESPACED = (
     Tool("functions.look", "function", "Looks.", Raw(json.dumps(SCHEMA).encode()), True, namespace="functions"),
     Tool("functions.patch", "custom", "Patches.", grammar="start: /.+/", namespace="functions"),
 )
+TOOL_FIELDS = [name for name in ToolDefinition.__struct_fields__ if name != "type"]
 DRAW: Json = {"type": "image_generation"}
 DRAWS = Hints(image_generation=True)
 SEARCH: Json = {"type": "web_search", "external_web_access": True}
@@ -457,6 +470,12 @@ TOOLS = [
         {"tools": [{"type": "tool_search"}, FUNCTION, {"type": "mcp", "server_label": "x", "tools": None}]},
         (LOOK,),
         ("tools[0]:tool_search", "tools[2]:mcp"),
+    ),
+    Tools(
+        "an unknown kind whose fields are other things than those of known ones",
+        {"tools": [{"type": "from_the_future", **dict.fromkeys(TOOL_FIELDS, 1)}, FUNCTION]},
+        (LOOK,),
+        ("tools[0]:from_the_future",),
     ),
     Tools(
         "an unknown kind in a namespace",
