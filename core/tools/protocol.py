@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Raw, Struct, json, structs
 
 from core.errors import MALFORMED_JSON, InvalidRequest
-from core.request import ChatRequest, Message, OutputFormat, Part, Text, Tool, ToolCall, ToolResult
+from core.request import ChatRequest, Hints, Message, OutputFormat, Part, Text, Tool, ToolCall, ToolResult
 from core.tools.refusals import INSISTENCE
 from core.tools.wants import has_format, wants_call
 
@@ -94,7 +94,10 @@ def tag_for(tools: Sequence[Tool], salt: str) -> str:
 
 
 def check_tools(request: ChatRequest) -> None:
-    """Raise `InvalidRequest`, naming the tool, for definitions that contradict themselves (seed-behaviour A6)."""
+    """Raise `InvalidRequest`, naming the tool, for definitions that contradict themselves (seed-behaviour A6).
+
+    What the upstream does by itself, such as a search, is a call that can be asked for.
+    """
     names = [tool.name for tool in request.tools]
     for position, tool in enumerate(request.tools):
         if tool.name in names[:position]:
@@ -105,8 +108,10 @@ def check_tools(request: ChatRequest) -> None:
         if tool.parameters is not None:
             _check_parameters(tool.name, tool.parameters, f"tools[{position}]")
     choice = request.tool_choice
-    if choice.mode == "required" and not names:
-        raise InvalidRequest("tool_choice asks for a call, but there are no tools", param="tool_choice")
+    if choice.mode == "required" and not names and request.hints == Hints():
+        there = ", ".join(name for name in request.ignored if name.startswith("tools["))
+        why = f"none of the tools can be called here: {there}" if there else "there are no tools"
+        raise InvalidRequest(f"tool_choice asks for a call, but {why}", param="tool_choice")
     if choice.mode == "named" and choice.name not in names:
         known = ", ".join(map(repr, names)) or "none at all"
         raise InvalidRequest(

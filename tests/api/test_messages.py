@@ -111,6 +111,14 @@ def test_a_tool_that_must_be_called(client: Anthropic, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", OVER)
+def test_a_search_that_must_be_made(client: Anthropic, model: str) -> None:
+    search: Any = {"type": "web_search_20250305", "name": "web_search"}
+    choice: Any = {"type": "any"}
+    message = answer(client, stream=True, model=model, **asking("Say hello", tools=[search], tool_choice=choice))
+    assert [block.type for block in message.content] == ["text"]
+
+
+@pytest.mark.parametrize("model", OVER)
 def test_a_schema_for_the_answer(client: Anthropic, model: str) -> None:
     config: Any = {"format": {"type": "json_schema", "schema": {**SCHEMA, "additionalProperties": False}}}
     message = answer(client, stream=False, model=model, **asking("Say hello", output_config=config))

@@ -333,6 +333,12 @@ REFUSED = [
         "there are no tools",
     ),
     Refused(
+        "a call that is required of tools that are not had here",
+        request(tool_choice=ToolChoice("required"), ignored=("include", "tools[0]:file_search")),
+        "tool_choice",
+        "tool_choice asks for a call, but none of the tools can be called here: tools[0]:file_search",
+    ),
+    Refused(
         "parameters that are no object",
         request(tools=parameters("[]")),
         "tools[1]",
