@@ -25,6 +25,9 @@ TOOL_CHOICES: Mapping[str, ToolChoice] = {
 }
 """`any` means `required` (ruling 1)."""
 
+ALLOWED_MODES: Mapping[str, ToolChoice] = {name: TOOL_CHOICES[name] for name in ("auto", "required")}
+"""What may be said beside `allowed_tools`."""
+
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "stop",
     "length": "length",
@@ -64,6 +67,14 @@ def read_stops(stop: str | list[str] | None) -> tuple[str, ...]:
         message = f"stop may name {MAX_STOPS} sequences of at most {MAX_STOP_CHARS} characters each"
         raise InvalidRequest(message, param="stop")
     return tuple(clean(sequence, f"stop[{position}]") for position, sequence in enumerate(stop or ()) if sequence)
+
+
+def read_allowed(name: str, offered: Collection[str], path: str) -> str:
+    """Return the name of a tool that is allowed to be called. Raises `InvalidRequest` when it is not offered."""
+    if name not in offered:
+        there = ", ".join(map(repr, offered)) or "none at all"
+        raise InvalidRequest(f"{path} names {name!r}, which is not among tools: {there}", param=path)
+    return name
 
 
 def read_boolean(text: str, path: str) -> bool:

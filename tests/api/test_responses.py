@@ -15,6 +15,7 @@ from tests.api.servers import KEY, Gateway, directive, error_of, running_gateway
 UPGRADE = b"GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
 UPGRADE += b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
+ALLOWED = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "serch"}]}
 TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
 
 
@@ -35,6 +36,15 @@ def test_a_streamed_answer(gateway_server: Gateway) -> None:
 def test_instructions_reach_the_model(gateway_server: Gateway) -> None:
     response = whole(gateway_server, "Say hello", instructions="Be brief.")
     assert response["instructions"] == "Be brief."
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("kind", ["web_search", "code_interpreter", "image_generation"])
+def test_what_the_upstream_does_by_itself_can_be_required(kind: str, stream: bool, gateway_server: Gateway) -> None:
+    answer = post(gateway_server, "Draw a cat", tools=[{"type": kind}], tool_choice="required", stream=stream)
+    assert answer.status_code == 200, answer.text
+    assert "x-isthmus-ignored-params" not in answer.headers
+    assert ("image_generation_call" in answer.text) is (kind == "image_generation")
 
 
 class Ignored(Struct, frozen=True):
@@ -85,6 +95,18 @@ REFUSED = [
         "a choice that is not there",
         {"tools": [TOOL], "tool_choice": {"type": "function", "name": "serch"}},
         "tool_choice",
+        "'serch', which is not among tools: 'look'",
+    ),
+    Refused(
+        "a call of a tool that is not had here",
+        {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}], "tool_choice": "required"},
+        "tool_choice",
+        "none of the tools can be called here: tools[0]:file_search",
+    ),
+    Refused(
+        "a choice among tools of which one is not there",
+        {"tools": [TOOL], "tool_choice": ALLOWED},
+        "tool_choice.tools[0]",
         "'serch', which is not among tools: 'look'",
     ),
     Refused("a tool twice", {"tools": [TOOL, TOOL]}, "tools[1]", "twice"),

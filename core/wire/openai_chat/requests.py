@@ -1,13 +1,12 @@
 """A Chat Completions request body to the canonical request. Every refusal names its field, as messages[0].content."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 from msgspec import Raw, json
 
 from core.errors import InvalidRequest
 from core.json_body import ITEMS, STRING, clean, decode, given, known, missing, read_top, required
-from core.openai_words import EFFORTS, OUTPUT_KINDS, TOOL_CHOICES, read_stops
+from core.openai_words import ALLOWED_MODES, EFFORTS, OUTPUT_KINDS, TOOL_CHOICES, read_allowed, read_stops
 from core.request import (
     Audio,
     ChatRequest,
@@ -43,7 +42,6 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_MODES: dict[str, Literal["auto", "required"]] = {"auto": "auto", "required": "required"}
 _TEXT_TYPES = ("text", "input_text", "output_text")
 _IMAGE_TYPES = ("image_url", "input_image", "image")
 _FILE_TYPES = ("file", "input_file")
@@ -341,10 +339,12 @@ def _allowed(tools: tuple[Tool, ...], value: Raw | None) -> tuple[tuple[Tool, ..
     """Return what an `allowed_tools` choice leaves of the tools, and its mode; None for any other choice."""
     if value is None or bytes(value)[:1] != b"{" or decode(_CHOICE, value, "tool_choice").type != "allowed_tools":
         return None
-    allowed = required(decode(_ALLOWED, value, "tool_choice").allowed_tools, "tool_choice.allowed_tools")
-    names = {named.function.name if named.function else named.name for named in allowed.tools}
-    mode = known(_MODES, allowed.mode, "tool_choice.allowed_tools.mode")
-    return tuple(tool for tool in tools if tool.name in names), ToolChoice(mode)
+    path = "tool_choice.allowed_tools"
+    allowed = required(decode(_ALLOWED, value, "tool_choice").allowed_tools, path)
+    offered = [tool.name for tool in tools]
+    places = ((f"{path}.tools[{position}]", item) for position, item in enumerate(allowed.tools))
+    names = {read_allowed(_chosen_name(item, place), offered, place) for place, item in places}
+    return tuple(tool for tool in tools if tool.name in names), known(ALLOWED_MODES, allowed.mode, f"{path}.mode")
 
 
 def _tool_choice(fields: types.ChatBody) -> ToolChoice:
@@ -356,11 +356,13 @@ def _tool_choice(fields: types.ChatBody) -> ToolChoice:
     if value is None:
         return ToolChoice("auto")
     if bytes(value)[:1] != b'"':
-        choice = decode(_CHOICE, value, path)
-        named = choice.function or choice.custom
-        name = named.name if named else choice.name
-        return ToolChoice("named", required(name, f"{path}.function.name"))
+        return ToolChoice("named", _chosen_name(decode(_CHOICE, value, path), path))
     return known(TOOL_CHOICES, decode(STRING, value, path), path)
+
+
+def _chosen_name(choice: types.ChoiceObject, path: str) -> str:
+    named = choice.function or choice.custom
+    return required(named.name if named else choice.name, f"{path}.function.name")
 
 
 def _reasoning(effort: str | None) -> ReasoningOptions | None:

@@ -162,13 +162,17 @@ def _format(wanted: OutputFormat | None) -> Object:
 
 
 def _searches(exchange: Exchange) -> dict[str, Raw]:
-    """Return the search that the client offers among its tools, as it wrote it, by the path it would be ignored by."""
-    sent = exchange.request.echo.get("tools")
+    """Return the search that the client offers among its tools, as it wrote it, by the path it would be ignored by.
+
+    One that its choice of tools does not allow is neither wanted nor ignored.
+    """
+    request, sent = exchange.request, exchange.request.echo.get("tools")
     if exchange.dialect.name != WIRE or sent is None or bytes(sent) == b"null":
         return {}
     tools = enumerate(json.decode(sent, type=list[Raw]))
     kinds = ((position, tool, _kind.decode(tool).type) for position, tool in tools)
-    return {f"tools[{position}]:{kind}": tool for position, tool, kind in kinds if kind in SEARCH_TOOLS}
+    searches = {f"tools[{position}]:{kind}": tool for position, tool, kind in kinds if kind in SEARCH_TOOLS}
+    return {place: tool for place, tool in searches.items() if request.hints.web_search or place in request.ignored}
 
 
 def _tools(request: ChatRequest, searches: Mapping[str, Raw]) -> Object:

@@ -10,8 +10,8 @@ from itertools import dropwhile
 from msgspec import Raw, json, structs
 
 from core.errors import InvalidRequest, Unsupported
-from core.json_body import ITEMS, NULL, STRING, clean, decode, given, known, missing, read_top, required
-from core.openai_words import EFFORTS, OUTPUT_KINDS, TOOL_CHOICES
+from core.json_body import ITEMS, STRING, clean, decode, given, known, missing, read_top, required
+from core.openai_words import ALLOWED_MODES, EFFORTS, OUTPUT_KINDS, TOOL_CHOICES, read_allowed
 from core.request import (
     ChatRequest,
     File,
@@ -95,7 +95,7 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
     text = decode(_TEXT, fields.text, "text") if given(fields.text) else types.TextField()
     if text.verbosity is not None:
         reader.ignored.append("text.verbosity")
-    hints = reader.hints(NULL if choice.mode == "named" else fields.tool_choice)
+    hints = reader.hints()
     request = ChatRequest(
         model=clean(fields.model or DEFAULT_MODEL, "model"),
         messages=tuple(messages),
@@ -154,6 +154,8 @@ class _InputReader:
         self._codes: list[str] = []
         self._code_options: list[str] = []
         self._image_tools: list[str] = []
+        self._others: list[str] = []
+        self._chosen = "auto"
 
     # Items.
 
@@ -266,35 +268,67 @@ class _InputReader:
                 self._code_options += _options(item, path, _OWN_CONTAINER)
             case kind:
                 self.ignored.append(f"{path}:{kind}")
+                self._others.append(f"{path}:{kind}")
 
     def tool_choice(self, value: Raw) -> ToolChoice:
         if given(value) is None:
             return ToolChoice("auto")
         if bytes(value)[:1] == b'"':
-            return known(TOOL_CHOICES, decode(STRING, value, "tool_choice"), "tool_choice")
+            self._chosen = decode(STRING, value, "tool_choice")
+            return known(TOOL_CHOICES, self._chosen, "tool_choice")
         choice = decode(_CHOICE, value, "tool_choice")
-        if choice.type in ("function", "custom"):
-            return ToolChoice("named", qualified(required(choice.name, "tool_choice.name"), choice.namespace))
-        if choice.type not in (*SEARCH_TOOLS, CODE_TOOL, IMAGE_TOOL):
-            self.ignored.append(f"tool_choice:{choice.type}")
+        match choice.type:
+            case "function" | "custom":
+                return ToolChoice("named", _chosen_name(choice, "tool_choice"))
+            case "allowed_tools":
+                return self._allow(choice)
+            case kind if kind in (*SEARCH_TOOLS, CODE_TOOL, IMAGE_TOOL):
+                self._chosen = kind
+            case kind:
+                self.ignored.append(f"tool_choice:{kind}")
         return ToolChoice("auto")
 
-    def hints(self, choice: Raw) -> Hints:
+    def _allow(self, choice: types.Choice) -> ToolChoice:
+        """Leave no tools but those that may be called. Raises `InvalidRequest` for one that is not offered."""
+        path = "tool_choice.tools"
+        names, kinds = set(), set()
+        for position, item in enumerate(required(choice.tools, path)):
+            place = f"{path}[{position}]"
+            allowed = decode(_CHOICE, item, place)
+            if allowed.type in ("function", "custom"):
+                offered = [tool.name for tool in self.tools]
+                names.add(read_allowed(_chosen_name(allowed, place), offered, place))
+            else:
+                kinds.add(read_allowed(allowed.type, self._kinds(), place))
+        self.tools = [tool for tool in self.tools if tool.name in names]
+        for offers in (self._searches, self._codes, self._image_tools):
+            offers[:] = [offer for offer in offers if _kind(offer) in kinds]
+        return known(ALLOWED_MODES, choice.mode, "tool_choice.mode")
+
+    def _kinds(self) -> list[str]:
+        return [_kind(offer) for offer in (*self._searches, *self._codes, *self._image_tools, *self._others)]
+
+    def hints(self) -> Hints:
         """An agent's standing offer of search, code or pictures, among its tools, is no wish for them in every turn."""
-        chosen, alone = bytes(choice), not self.tools
+        alone = not self.tools
         others = self._searches or self._codes
-        draws = self._wants(self._image_tools, (IMAGE_TOOL,), chosen, alone=alone and not others)
-        searches = self._wants(self._searches, SEARCH_TOOLS, chosen, alone=alone) and not draws
-        computes = self._wants(self._codes, (CODE_TOOL,), chosen, alone=alone) and not draws
+        draws = self._wants(self._image_tools, (IMAGE_TOOL,), alone=alone and not others)
+        searches = self._wants(self._searches, SEARCH_TOOLS, alone=alone) and not draws
+        computes = self._wants(self._codes, (CODE_TOOL,), alone=alone) and not draws
         self.ignored += self._search_options if searches else []
         self.ignored += self._code_options if computes else []
         return Hints(web_search=searches, image_generation=draws, code_interpreter=computes)
 
-    def _wants(self, offered: list[str], names: tuple[str, ...], chosen: bytes, *, alone: bool) -> bool:
-        if any(b'"%s"' % name.encode() in chosen for name in names) or (offered and alone and chosen != b'"none"'):
+    def _wants(self, offered: list[str], names: tuple[str, ...], *, alone: bool) -> bool:
+        if self._chosen in names or (offered and alone and self._chosen != "none"):
             return True
         self.ignored += offered
         return False
+
+
+def _kind(offer: str) -> str:
+    """Return the kind of a tool, of `tools[0]:web_search`."""
+    return offer.partition(":")[2]
 
 
 def _options(item: Raw, path: str, meant: Mapping[str, bytes]) -> list[str]:
@@ -320,6 +354,10 @@ def _call(wire: types.Item, path: str) -> ToolCall:
     if wire.type == "custom_tool_call":
         return ToolCall(call_id, qualified, required(wire.input, f"{path}.input"), "custom")
     return ToolCall(call_id, qualified, required(wire.arguments, f"{path}.arguments"))
+
+
+def _chosen_name(choice: types.Choice, path: str) -> str:
+    return qualified(required(choice.name, f"{path}.name"), choice.namespace)
 
 
 def _name(call: types.Item) -> str:

@@ -137,9 +137,13 @@ class ImageTool(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
+    """A choice of one tool; or of `allowed_tools`, of which each of `tools` is one."""
+
     type: str
     name: str | None = None
     namespace: str | None = None
+    mode: str = "auto"
+    tools: list[Raw] | None = None
 
 
 class ReasoningField(Struct, frozen=True):

@@ -33,6 +33,12 @@ from tests.strategies import JSON_VALUES
 USER: dict[str, Any] = {"role": "user", "content": "Hi"}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 FUNCTION = {"name": "multiply", "description": "Multiply.", "parameters": SCHEMA, "strict": True}
+TOOL = {"type": "function", "function": FUNCTION}
+SAY = {"type": "custom", "custom": {"name": "say"}}
+
+
+def allow(mode: str, *tools: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}
 
 
 def parse(body: object) -> ChatRequest:
@@ -210,6 +216,11 @@ FIELDS = [
         "a named custom tool",
         {"tool_choice": {"type": "custom", "custom": {"name": "x"}}},
         {"tool_choice": ToolChoice("named", "x")},
+    ),
+    Case(
+        "some of the tools",
+        {"tools": [TOOL, SAY], "tool_choice": allow("required", SAY)},
+        {"tools": (Tool("say", "custom"),), "tool_choice": ToolChoice("required")},
     ),
     Case("white space around values", {"messages": [USER], "stop": None}, {"stop": ()}),
 ]
@@ -854,6 +865,12 @@ REFUSALS = [
         with_fields(tool_choice="perhaps"),
         "tool_choice",
         "tool_choice is 'perhaps', which is not among: auto, none, required, any",
+    ),
+    Refusal(
+        "a choice among tools of which one is not there",
+        with_fields(tools=[SAY], tool_choice=allow("auto", {"type": "function", "function": {"name": "serch"}})),
+        "tool_choice.allowed_tools.tools[0]",
+        "tool_choice.allowed_tools.tools[0] names 'serch', which is not among tools: 'say'",
     ),
     Refusal(
         "a choice without a name",

@@ -218,6 +218,14 @@ def test_a_search_goes_as_the_client_wrote_it(tools: list[Json]) -> None:
     assert ignored(asking) == ()
 
 
+def test_a_search_that_the_clients_choice_does_not_allow_does_not_go() -> None:
+    get: Json = {"type": "function", "name": "get"}
+    choice = {"type": "allowed_tools", "mode": "required", "tools": [get]}
+    body = built(of_client(tools=[get, SEARCH], tool_choice=choice))
+    assert [tool["type"] for tool in body["tools"]] == ["function"]
+    assert body["tool_choice"] == "required"
+
+
 class Tooled(Struct, frozen=True):
     id: str
     fields: dict[str, Any]

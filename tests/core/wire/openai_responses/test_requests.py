@@ -337,6 +337,13 @@ DRAWS = Hints(image_generation=True)
 SEARCH: Json = {"type": "web_search", "external_web_access": True}
 CODE: Json = {"type": "code_interpreter", "container": {"type": "auto"}}
 COMPUTES = Hints(code_interpreter=True)
+IN_NAMESPACE: Json = {"type": "function", "name": "look", "namespace": "functions"}
+
+
+def allow(mode: str, *tools: Json) -> Json:
+    return {"type": "allowed_tools", "mode": mode, "tools": list(tools)}
+
+
 TOOLS = [
     Tools("a function", {"tools": [FUNCTION]}, (LOOK,)),
     Tools("a function with a name only", {"tools": [{"type": "function", "name": "look"}]}, (Tool("look"),)),
@@ -506,6 +513,30 @@ TOOLS = [
         choice=ToolChoice("named", "functions.look"),
     ),
     Tools(
+        "a choice among some of the tools",
+        {"tools": [FUNCTION, CUSTOM, SEARCH, NAMESPACE], "tool_choice": allow("required", CUSTOM, IN_NAMESPACE)},
+        (PATCH, NAMESPACED[0]),
+        choice=ToolChoice("required"),
+    ),
+    Tools(
+        "a choice among tools of which one is a standing offer",
+        {"tools": [FUNCTION, CUSTOM, SEARCH, CODE], "tool_choice": allow("auto", FUNCTION, SEARCH)},
+        (LOOK,),
+        ("tools[2]:web_search",),
+    ),
+    Tools(
+        "a choice that leaves the search alone",
+        {"tools": [FUNCTION, SEARCH, CODE, DRAW], "tool_choice": allow("required", SEARCH)},
+        hints=Hints(web_search=True),
+        choice=ToolChoice("required"),
+    ),
+    Tools(
+        "a choice among tools of which one is of a kind that nobody knows",
+        {"tools": [FUNCTION, CUSTOM, {"type": "mcp"}], "tool_choice": allow("auto", CUSTOM, {"type": "mcp"})},
+        (PATCH,),
+        ("tools[2]:mcp",),
+    ),
+    Tools(
         "a choice of a kind that nobody knows",
         {"tools": [FUNCTION], "tool_choice": {"type": "mcp", "server_label": "x"}},
         (LOOK,),
@@ -645,6 +676,20 @@ REFUSALS = [
         "Missing",
     ),
     Refusal("an unknown choice", {"tool_choice": "perhaps"}, "tool_choice", "'perhaps'"),
+    Refusal(
+        "a choice among tools of which one is not there",
+        {"tools": [FUNCTION], "tool_choice": allow("auto", FUNCTION, {"type": "function", "name": "serch"})},
+        "tool_choice.tools[1]",
+        "tool_choice.tools[1] names 'serch', which is not among tools: 'look'",
+    ),
+    Refusal(
+        "a choice of a search that is not there",
+        {"tools": [FUNCTION, CODE], "tool_choice": allow("auto", SEARCH)},
+        "tool_choice.tools[0]",
+        "names 'web_search', which is not among tools: 'code_interpreter'",
+    ),
+    Refusal("a choice among nothing", {"tool_choice": {"type": "allowed_tools"}}, "tool_choice.tools", "Missing"),
+    Refusal("a choice in an odd mode", {"tool_choice": allow("odd")}, "tool_choice.mode", "'odd'"),
     Refusal("a choice without a name", {"tool_choice": {"type": "function"}}, "tool_choice.name", "Missing"),
     Refusal("an unknown effort", {"reasoning": {"effort": "heroic"}}, "reasoning.effort", "'heroic'"),
     Refusal("an unknown format", {"text": {"format": {"type": "xml"}}}, "text.format.type", "'xml'"),
