@@ -207,7 +207,8 @@ class ChatRequest(Struct, frozen=True):
     `store` is the caller's wish to keep the turn upstream, `None` when not said.
     `continues` is an upstream turn the caller wants to go on from; then `messages` are only the new ones.
     `image` says how pictures are to be made, if the turn is to make any (`hints.image_generation`).
-    `previous` is a signed id of ours that names such a turn; intake turns it into `continues`.
+    `previous` is a signed id of ours that names such a turn; intake turns it into `continues`. `previous_where` is the
+    field of the client's request that holds it, for errors.
     `relay_only` names, as (field, why), what can be had only where the body passes as it is; elsewhere it is refused.
     `extras` holds top-level fields we do not read, verbatim, by their own name; `ignored` names parts of the request
     that the dialect had to leave out; `echo` holds what the dialect repeats in its answer.
@@ -231,6 +232,7 @@ class ChatRequest(Struct, frozen=True):
     store: bool | None = None
     continues: Turn | None = None
     previous: str | None = None
+    previous_where: str = "previous_response_id"
     relay_only: tuple[tuple[str, str], ...] = ()
     extras: dict[str, Raw] = {}
     ignored: tuple[str, ...] = ()

@@ -89,6 +89,7 @@ ROWS = [
         (
             "{own}",
             *WAIST,
+            "core.continuing",
             "core.contracts",
             "core.fold",
             "core.free_text",

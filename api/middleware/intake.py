@@ -10,6 +10,7 @@ from api.file_ids import with_files
 from api.gateway import Gateway
 from core.accounts import Principal
 from core.affinity import affinity
+from core.continuing import not_continued
 from core.contracts import Addressed, Context, Dialect, Exchange, FileKeeper, Placed, Relay, Target
 from core.errors import BodyTooLarge, BodyTooSlow, InvalidRequest
 from core.multipart import is_form
@@ -92,9 +93,9 @@ def continued(request: ChatRequest, signer: Signer, principal: Principal, now: f
         except ForeignId:
             return request
         except BadId as error:
-            raise _not_found("previous_response_id", request.previous, str(error)) from error
+            raise not_continued(request, request.previous, str(error)) from error
         if not turn.kept:
-            raise _not_found("previous_response_id", request.previous, "its turn was temporary, so nothing was kept")
+            raise not_continued(request, request.previous, "its turn was temporary, so nothing was kept")
         return structs.replace(request, continues=turn)
     named = request.continues
     if named is None or not named.conversation_id.startswith("conv_"):
@@ -102,7 +103,7 @@ def continued(request: ChatRequest, signer: Signer, principal: Principal, now: f
     try:
         turn = signer.read_turn("conv", named.conversation_id, principal, now).turn
     except BadId as error:
-        raise _not_found("conversation_id", named.conversation_id, str(error)) from error
+        raise not_continued(request, named.conversation_id, str(error)) from error
     return structs.replace(request, continues=structs.replace(turn, message_id=named.message_id))
 
 
@@ -111,17 +112,12 @@ def _passed_on(exchange: Exchange) -> Exchange:
     targets = [target for target in (exchange.target, *exchange.fallbacks) if _relays(exchange, target)]
     if not targets:
         previous = exchange.request.previous or ""
-        raise _not_found("previous_response_id", previous, "it is not an id of this gateway")
+        raise not_continued(exchange.request, previous, "it is not an id of this gateway")
     return structs.replace(exchange, target=targets[0], fallbacks=tuple(targets[1:]))
 
 
 def _relays(exchange: Exchange, target: Target) -> bool:
     return isinstance(target.upstream, Relay) and target.upstream.relays(structs.replace(exchange, target=target))
-
-
-def _not_found(param: str, identity: str, reason: str) -> InvalidRequest:
-    code = "previous_response_not_found" if param == "previous_response_id" else "conversation_not_found"
-    return InvalidRequest(f"{param} {identity[:80]!r} cannot be continued: {reason}", param=param, code=code)
 
 
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int, deadline: float | None = None) -> bytes:

@@ -94,6 +94,37 @@ def test_a_foreign_id_is_never_dropped_where_the_body_cannot_pass(gateway: Gatew
     assert (answer.status_code, error_of(answer)["param"]) == (400, "previous_response_id")
 
 
+class Kept(Struct, frozen=True):
+    """A turn that ChatGPT Web keeps, named to an upstream that keeps none."""
+
+    id: str
+    model: str
+    names: str
+    param: str
+
+
+KEPT = [
+    Kept("its response, for a vendor of the format", "smart", "response", "previous_response_id"),
+    Kept("its response, for a vendor that only chats", "chats/loopback-large", "response", "previous_response_id"),
+    Kept("its response, for Codex", "codex/gpt-5.5", "response", "previous_response_id"),
+    Kept("an item of it", "smart", "item", "input[0].id"),
+]
+
+
+@pytest.mark.parametrize("case", KEPT, ids=lambda case: case.id)
+def test_a_kept_turn_is_not_continued_elsewhere(case: Kept, gateway: Gateway) -> None:
+    first = ask(gateway, model="web").json()
+    fields: dict[str, Any] = {"previous_response_id": first["id"]}
+    if case.names == "item":
+        reference = {"type": "item_reference", "id": first["output"][0]["id"]}
+        fields = {"input": [reference, {"role": "user", "content": "And?"}]}
+    answer = ask(gateway, model=case.model, **fields)
+    error = error_of(answer)
+    assert (answer.status_code, error["code"]) == (400, "previous_response_not_found")
+    assert error["param"] == case.param
+    assert "keeps no conversations to go on with" in error["message"]
+
+
 def test_of_several_targets_the_one_that_can_know_the_id_answers(gateway: Gateway) -> None:
     assert ask(gateway, model="both").headers["x-isthmus-upstream"] == "chatgpt_web"
     assert ask(gateway, model="both", previous_response_id=FOREIGN).headers["x-isthmus-upstream"] == "openai"

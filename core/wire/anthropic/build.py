@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct, json
 
+from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
 from core.request import ChatRequest, Effort, Reasoning, ReasoningOptions, Tool, ToolResult
@@ -147,8 +148,7 @@ _COUNTED = frozenset({"model", "messages", "system", "tools", "tool_choice", "th
 
 
 def _refuse(request: ChatRequest, upstream: str) -> None:
-    if request.continues is not None:
-        raise Unsupported(f"{upstream} keeps no conversations to go on with", param="conversation_id")
+    refuse_continued(request, upstream)
     if request.hints.image_generation or request.hints.deep_research:
         name = "image generation" if request.hints.image_generation else "deep research"
         raise Unsupported(f"{upstream} offers no {name} here", param="model")

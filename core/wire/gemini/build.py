@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Raw, Struct, json
 
+from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
 from core.free_text import FREE_TEXT
@@ -55,8 +56,7 @@ def build_request(exchange: Exchange, fetched: Mapping[str, Blob] = _NOTHING_FET
 
 def _refuse(exchange: Exchange, is_same: bool) -> None:
     request, upstream = exchange.request, exchange.target.upstream.name
-    if request.continues is not None:
-        raise Unsupported(f"{upstream} keeps no conversations to go on with", param="conversation_id")
+    refuse_continued(request, upstream)
     if request.hints.deep_research:
         raise Unsupported(f"{upstream} offers no deep research here", param="model")
     if request.hints.image_generation and not (is_same or _draws(exchange.target.model)):

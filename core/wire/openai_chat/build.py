@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, json
 
+from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
 from core.media import as_url
@@ -66,8 +67,7 @@ def build_request(exchange: Exchange, flavour: Flavour) -> Built:
 
 
 def _refuse(request: ChatRequest, upstream: str) -> None:
-    if request.continues is not None:
-        raise Unsupported(f"{upstream} keeps no conversations to go on with", param="conversation_id")
+    refuse_continued(request, upstream)
     if request.hints.image_generation or request.hints.deep_research:
         name = "image generation" if request.hints.image_generation else "deep research"
         raise Unsupported(f"{upstream} offers no {name} in a chat here", param="model")

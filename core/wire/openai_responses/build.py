@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Raw, Struct, json
 
+from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
 from core.media import as_url
@@ -86,9 +87,7 @@ def build_request(exchange: Exchange, variant: Variant, cache_key: str | None = 
 
 
 def _refuse(request: ChatRequest, upstream: str) -> None:
-    if request.continues is not None or request.previous is not None:
-        name = "conversation_id" if request.previous is None else "previous_response_id"
-        raise Unsupported(f"{upstream} does not keep the conversation that this goes on with", param=name)
+    refuse_continued(request, upstream)
     if request.hints.image_generation or request.hints.deep_research:
         name = "image generation" if request.hints.image_generation else "deep research"
         raise Unsupported(f"{upstream} offers no {name} in a turn here", param="model")

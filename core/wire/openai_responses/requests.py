@@ -113,6 +113,7 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
         image=reader.image if hints.image_generation else None,
         store=fields.store is not False,
         previous=fields.previous_response_id or reader.previous,
+        previous_where=reader.previous_where,
         extras={name: value for name, value in top.items() if name not in types.READ_FIELDS and given(value)},
         ignored=tuple(reader.ignored),
         echo={name: top[name] for name in types.ECHOED_FIELDS if name in top},
@@ -147,6 +148,7 @@ class _InputReader:
         self.ignored: list[str] = []
         self.compacts = False
         self.previous: str | None = None
+        self.previous_where = "previous_response_id"
         self._is_whole = is_whole
         self.image: ImageOptions | None = None
         self._searches: list[str] = []
@@ -187,6 +189,7 @@ class _InputReader:
         for position in range(len(wires) - 1, -1, -1):
             if wires[position].type == "item_reference" and (named := KEPT_ITEM.fullmatch(wires[position].id or "")):
                 self.previous = f"resp_{named['token']}"
+                self.previous_where = f"input[{position}].id"
                 self._is_whole = False
                 return position + 1
         return 0

@@ -440,6 +440,7 @@ class Refused(Struct, frozen=True):
 
 REFUSED = [
     Refused("a conversation that is kept elsewhere", asked(continues=Turn("c")), "conversation_id"),
+    Refused("a turn that is kept elsewhere", asked(continues=Turn("c"), previous="resp_x"), "previous_response_id"),
     Refused("pictures", asked(hints=Hints(image_generation=True)), "model"),
     Refused("research", asked(hints=Hints(deep_research=True)), "model"),
     Refused("nothing but a system prompt", asked(Message("system", (Text("a"),))), "messages"),

@@ -449,6 +449,7 @@ class Refusal(Struct, frozen=True):
 
 REFUSALS = [
     Refusal("a conversation to go on with", asked(continues=Turn("c")), "conversation_id"),
+    Refusal("a turn to go on with", asked(continues=Turn("c"), previous="resp_x"), "previous_response_id"),
     Refusal("deep research", asked(hints=Hints(deep_research=True)), "model"),
     Refusal("pictures of a model that makes none", asked(hints=Hints(image_generation=True)), "model"),
     Refusal("a picture of this gateway", asked(user(Image(file_id="f", stored=StoredFile("f"), where="x"))), "x"),

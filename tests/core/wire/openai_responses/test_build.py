@@ -373,6 +373,11 @@ KEPT = StoredFile("f", account="a")
 REFUSED = [
     Refused("a conversation", asked(continues=Turn("c")), "conversation_id"),
     Refused("a turn of ours", asked(continues=Turn("c"), previous="resp_x"), "previous_response_id"),
+    Refused(
+        "an item of a turn of ours",
+        asked(continues=Turn("c"), previous="resp_x", previous_where="input[1].id"),
+        "input[1].id",
+    ),
     Refused("a turn of somebody else's", asked(previous="resp_x"), "previous_response_id"),
     Refused("a picture to be made", asked(hints=Hints(image_generation=True)), "model"),
     Refused("deep research", asked(hints=Hints(deep_research=True)), "model"),
