@@ -29,7 +29,7 @@ from core.wire.gemini import GEMINI
 from core.wire.openai_chat import OPENAI_CHAT
 from core.wire.openai_completions import OPENAI_COMPLETIONS
 from core.wire.openai_images import OPENAI_IMAGE_EDITS, OPENAI_IMAGE_GENERATIONS, OPENAI_IMAGE_VARIATIONS
-from core.wire.openai_responses import OPENAI_COMPACTION, OPENAI_RESPONSES
+from core.wire.openai_responses import OPENAI_COMPACTION, OPENAI_RESPONSES, OPENAI_TOKEN_COUNT
 
 audio, embeddings, files, images = Later("audio"), Later("embeddings"), Later("files"), Later("images")
 raw, rerank, responses = Later("raw"), Later("rerank"), Later("responses")
@@ -75,6 +75,7 @@ def create_app(settings: Settings, gateway: Gateway | None = None) -> Starlette:
             to.turn("/v1/completions", OPENAI_COMPLETIONS),
             to.turn("/v1/responses", OPENAI_RESPONSES),
             to.turn("/v1/responses/compact", OPENAI_COMPACTION),
+            to.count("/v1/responses/input_tokens", OPENAI_TOKEN_COUNT),
             to.turn("/v1/messages", ANTHROPIC_MESSAGES),
             to.count("/v1/messages/count_tokens", ANTHROPIC_TOKEN_COUNT),
             to.turn("/v1/images/generations", OPENAI_IMAGE_GENERATIONS, images.answer),

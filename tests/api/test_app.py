@@ -39,6 +39,7 @@ OTHER_LAYERS = {
     "/v1/files/{file_id}/content": ("Errors", "AuthOrLink", "Attend"),
     "/auth/refresh": ("Errors",),
     "/auth/session": ("Errors",),
+    "/v1/responses/input_tokens": (*SERVICE_LAYERS, "Intake"),
     "/v1/messages/count_tokens": (*SERVICE_LAYERS, "Intake"),
     "/v1/models/{model:path}:countTokens": (*SERVICE_LAYERS, "Intake"),
     "/v1beta/models/{model:path}:countTokens": (*SERVICE_LAYERS, "Intake"),

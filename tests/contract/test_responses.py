@@ -206,6 +206,18 @@ def test_a_response_and_its_like(client: OpenAI) -> None:
         client.responses.retrieve(begun.id)
 
 
+def test_the_tokens_of_a_request_are_counted(client: OpenAI) -> None:
+    counting = client.responses.input_tokens.with_raw_response
+    plain = counting.count(model="auto", input="Say one")
+    full = counting.count(model="auto", input="Say one", instructions="Be brief and kind.", tools=cast(Any, TOOLS))
+    assert plain.headers["x-isthmus-estimated"] == "true"
+    assert plain.parse().object == "response.input_tokens"
+    assert full.parse().input_tokens > plain.parse().input_tokens + 10
+    with pytest.raises(openai.BadRequestError) as caught:
+        counting.count(model="auto", input="Say two", previous_response_id=whole(client, input="Say one").id)
+    assert caught.value.param == "previous_response_id"
+
+
 def test_a_compacted_history(client: OpenAI) -> None:
     asked: Any = [{"role": "user", "content": directive(text="Herons were counted.")}]
     compacted = client.responses.compact(model="auto", input=asked)

@@ -1,9 +1,9 @@
 """OpenAI Responses: `requests` parses what clients send, `objects` and `stream` make what they read."""
 
-from msgspec import structs
+from msgspec import json, structs
 
 from core.contracts import Encoder, Exchange
-from core.errors import GatewayError
+from core.errors import GatewayError, Unsupported
 from core.fold import Response
 from core.openai_words import render_error
 from core.request import ChatRequest
@@ -58,5 +58,20 @@ class OpenAICompaction(OpenAIResponses):
         return stream.render_compaction(exchange, response)
 
 
+class OpenAITokenCount(OpenAIResponses):
+    """The dialect of `POST /v1/responses/input_tokens`: a Responses request that nobody answers."""
+
+    def parse_request(self, body: bytes, content_type: str) -> ChatRequest:
+        request = super().parse_request(body, content_type)
+        if request.previous is not None:
+            where = request.previous_where
+            raise Unsupported(f"{where}: the tokens of what is kept upstream cannot be counted", param=where)
+        return request
+
+    def render_count(self, tokens: int) -> bytes:
+        return json.encode({"object": "response.input_tokens", "input_tokens": tokens})
+
+
 OPENAI_RESPONSES = OpenAIResponses()
 OPENAI_COMPACTION = OpenAICompaction()
+OPENAI_TOKEN_COUNT = OpenAITokenCount()
