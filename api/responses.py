@@ -3,6 +3,7 @@
 A response's id names its turn upstream; what cannot be answered from there is refused with the reason.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import json, structs
@@ -13,17 +14,27 @@ from starlette.types import Receive, Scope, Send
 from api.gateway import Gateway
 from api.handlers import gateway_of, reply
 from core.contracts import Exchange, Recalled, Target, Upstream
-from core.errors import InvalidRequest, NotFound
+from core.errors import InvalidRequest, NotFound, Unsupported
+from core.json_body import known
+from core.openai_words import read_boolean
 from core.request import ChatRequest, Message, Text, Turn
 from core.signing import BadId, Named
 from core.wire.openai_responses import OPENAI_RESPONSES
 from core.wire.openai_responses.requests import DEFAULT_MODEL
+
+_ORDERS: Mapping[str, bool] = {"desc": True, "asc": False}
+"""Whether the newest items come first."""
+
+_LIMITS: Mapping[str, int] = {str(number): number for number in range(1, 101)}
+_DEFAULT_LIMIT = "20"
 
 UPGRADE_REFUSED = b"This gateway answers POST /v1/responses over HTTP; it has no WebSocket."
 
 
 async def retrieve(request: Request) -> Response:
     """Answer `GET /v1/responses/{id}` from the conversation the upstream keeps."""
+    if read_boolean(request.query_params.get("stream", "false"), "stream"):
+        raise Unsupported("stream: an answer is streamed while it is made; ask for it without", param="stream")
     identity, named = _named(request)
     recalled = await _recall(request, named.turn)
     response = structs.replace(recalled.response, turn=named.turn)
@@ -32,12 +43,11 @@ async def retrieve(request: Request) -> Response:
 
 
 async def input_items(request: Request) -> Response:
-    """Answer `GET /v1/responses/{id}/input_items`: the question's messages, newest first, as the API lists them."""
+    """Answer `GET /v1/responses/{id}/input_items`: the question's messages, a page of them in the order asked for."""
     identity, named = _named(request)
     recalled = await _recall(request, named.turn)
-    items = [_item(f"msg_{identity[-12:]}{place:02x}", text) for place, text in enumerate(recalled.question)][::-1]
-    ends = {"first_id": items[0]["id"] if items else None, "last_id": items[-1]["id"] if items else None}
-    return reply({"object": "list", "data": items, "has_more": False, **ends})
+    items = [_item(f"msg_{identity[-12:]}{place:02x}", text) for place, text in enumerate(recalled.question)]
+    return reply(_page(items, request.query_params))
 
 
 async def delete(request: Request) -> Response:
@@ -105,6 +115,26 @@ def _exchange(request: Request, recalled: Recalled, named: Named) -> Exchange:
         principal=request.scope["principal"],
         signer=gateway.signer,
     )
+
+
+def _page(items: Sequence[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the part of a list, oldest first, that `order`, `after` and `limit` ask for. Raises `InvalidRequest`."""
+    if known(_ORDERS, query.get("order", "desc"), "order"):
+        items = items[::-1]
+    if (limit := _LIMITS.get(query.get("limit", _DEFAULT_LIMIT))) is None:
+        raise InvalidRequest(f"limit is {query['limit'][:80]!r}: it must be a number from 1 to 100", param="limit")
+    if after := query.get("after"):
+        items = items[_place_of(after, items) + 1 :]
+    page = items[:limit]
+    ends = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+    return {"object": "list", "data": page, "has_more": len(items) > limit, **ends}
+
+
+def _place_of(identity: str, items: Sequence[dict[str, Any]]) -> int:
+    places = {item["id"]: place for place, item in enumerate(items)}
+    if identity not in places:
+        raise InvalidRequest(f"after names {identity[:80]!r}, which is not among the items", param="after")
+    return places[identity]
 
 
 def _item(identity: str, text: str) -> dict[str, Any]:

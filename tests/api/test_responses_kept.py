@@ -325,6 +325,65 @@ def test_its_input_items_are_listed(gateway: Gateway) -> None:
     assert listed["first_id"] == listed["last_id"] == listed["data"][0]["id"]
 
 
+class Page(Struct, frozen=True):
+    """What is asked of three input items, and their words. `after` is a place in the list, the newest first."""
+
+    id: str
+    query: Json
+    expected: list[str]
+    more: bool = False
+    after: int | None = None
+
+
+PAGES = [
+    Page("no wish", {}, ["c", "b", "a"]),
+    Page("the oldest first", {"order": "asc"}, ["a", "b", "c"]),
+    Page("a first page", {"limit": 2}, ["c", "b"], more=True),
+    Page("a page of all", {"limit": 3}, ["c", "b", "a"]),
+    Page("a second page", {"limit": 2}, ["a"], after=1),
+    Page("what follows, the oldest first", {"order": "asc", "limit": 1}, ["b"], more=True, after=2),
+    Page("what follows the last", {}, [], after=2),
+]
+
+
+@pytest.fixture(scope="module")
+def three_items(upstream_server: Upstream) -> Iterator[tuple[Gateway, str]]:
+    """A kept response to three messages: a gateway, and the path of its items."""
+    with running_gateway(upstream_server.environ()) as gateway:
+        begun = whole(gateway, [{"role": "user", "content": text} for text in "abc"])
+        yield gateway, f"/v1/responses/{begun['id']}/input_items"
+
+
+@pytest.mark.parametrize("case", PAGES, ids=lambda case: case.id)
+def test_its_input_items_come_in_pages(case: Page, three_items: tuple[Gateway, str]) -> None:
+    gateway, path = three_items
+    everything = gateway.web.get(path).json()["data"]
+    after = {} if case.after is None else {"after": everything[case.after]["id"]}
+    page = gateway.web.get(path, params={**case.query, **after}).json()
+    assert [item["content"][0]["text"] for item in page["data"]] == case.expected
+    assert page["has_more"] is case.more
+    assert page["last_id"] == (page["data"][-1]["id"] if case.expected else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("order", "newest"), ("limit", "0"), ("limit", "101"), ("limit", ""), ("after", "msg_of_nobody")],
+)
+def test_a_wish_about_pages_that_cannot_be_heeded_is_refused(
+    name: str, value: str, three_items: tuple[Gateway, str]
+) -> None:
+    gateway, path = three_items
+    answer = gateway.web.get(path, params={name: value})
+    assert (answer.status_code, error_of(answer)["param"]) == (400, name)
+
+
+def test_a_kept_response_is_not_streamed_again(three_items: tuple[Gateway, str]) -> None:
+    gateway, path = three_items
+    answer = gateway.web.get(path.removesuffix("/input_items"), params={"stream": "true"})
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "stream")
+    assert gateway.web.get(path.removesuffix("/input_items"), params={"stream": "false"}).status_code == 200
+
+
 def test_a_removed_response_is_gone(gateway: Gateway, account: Account) -> None:
     begun = whole(gateway, "Say one")
     path = f"/v1/responses/{begun['id']}"
