@@ -82,7 +82,7 @@ def test_the_deadline_ends_a_stream_as_incomplete() -> None:
     response = events[-1]["response"]
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
     assert text_of(response) == WORDS[:12]
-    assert response["output"][0]["status"] == "completed"
+    assert response["output"][0]["status"] == "incomplete"
 
 
 @MODES

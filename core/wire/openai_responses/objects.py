@@ -82,9 +82,18 @@ def finished(response: Object, finish: Finish, items: Sequence[Object]) -> Objec
         **response,
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
-        "output": list(items),
+        "output": _cut_off(items) if reason else list(items),
         "usage": usage_object(finish.usage) if finish.usage else None,
     }
+
+
+def _cut_off(items: Sequence[Object]) -> list[Object]:
+    """Return the items of an answer that was cut: the last is not whole, if it is of a kind that can be in part."""
+    return [*items[:-1], *({**item, "status": "incomplete"} if _can_be_cut(item) else item for item in items[-1:])]
+
+
+def _can_be_cut(item: Object) -> bool:
+    return item["type"] in ("message", "function_call", "custom_tool_call")
 
 
 def _echoed(value: Raw | None, default: Any) -> Any:

@@ -65,6 +65,7 @@ class ResponsesEncoder:
         self._call: ToolCallStart | None = None
         self._previews = 0
         self._delta_head = b""
+        self._is_told = True
 
     def encode(self, events: Sequence[Event]) -> bytes:
         frames: list[bytes] = []
@@ -75,13 +76,16 @@ class ResponsesEncoder:
                     continue
                 frames += (self._delta_head, _write(event.text), b',"sequence_number":%d}\n\n' % self._sequence)
                 self._sequence += 1
-            else:
-                self._encode_other(event, frames)
+                continue
+            if type(event) is not Finish:
+                self._tell_end(frames)
+            self._encode_other(event, frames)
         return b"".join(frames)
 
     def fail(self, error: GatewayError) -> bytes:
         frames: list[bytes] = []
         self._create(None, frames)
+        self._tell_end(frames)
         detail = {"code": error_code(error), "message": error.message}
         output = [*self._items, *self._open_item()]
         failed = {**self._response, "status": "failed", "error": detail, "output": output}
@@ -143,6 +147,8 @@ class ResponsesEncoder:
 
     def _finish(self, finish: Finish, frames: list[bytes]) -> None:
         response = objects.finished(self._response, finish, self._items)
+        self._items = response["output"]
+        self._tell_end(frames)
         frames.append(self._frame(_TERMINAL[response["status"]], {"response": response}))
 
     def _start_text(self, frames: list[bytes]) -> None:
@@ -159,7 +165,7 @@ class ResponsesEncoder:
         if self._make.compacts:
             item = self._make.compaction(self._index, self._joined())
             self._open(item, frames)
-            self._close(item, frames)
+            self._close(item)
             return
         part = objects.text_part(self._joined(), citations)
         item = self._make.message(self._index, [part], "completed")
@@ -169,7 +175,7 @@ class ResponsesEncoder:
             frames.append(self._frame("response.output_text.annotation.added", added))
         frames.append(self._frame("response.output_text.done", {**place, "text": part["text"], "logprobs": []}))
         frames.append(self._frame("response.content_part.done", {**place, "part": part}))
-        self._close(item, frames)
+        self._close(item)
 
     def _delta(self, text: str, frames: list[bytes]) -> None:
         self._pieces.append(text)
@@ -196,7 +202,7 @@ class ResponsesEncoder:
             part = {"type": "summary_text", "text": text}
             frames.append(self._frame("response.reasoning_summary_text.done", {**place, "text": text}))
             frames.append(self._frame("response.reasoning_summary_part.done", {**place, "part": part}))
-        self._close(item, frames)
+        self._close(item)
 
     def _start_call(self, start: ToolCallStart, frames: list[bytes]) -> None:
         self._call = start
@@ -214,7 +220,7 @@ class ResponsesEncoder:
         else:
             done = {**place, "name": item["name"], "arguments": item["arguments"]}
             frames.append(self._frame("response.function_call_arguments.done", done))
-        self._close(item, frames)
+        self._close(item)
 
     def _picture(self, event: ImageStart | ImageDelta | ImageEnd, frames: list[bytes]) -> None:
         match event:
@@ -243,7 +249,7 @@ class ResponsesEncoder:
     def _end_picture(self, end: ImageEnd, frames: list[bytes]) -> None:
         item = self._make.picture(self._index, FoldedImage(end.media_type, end.data, end.revised_prompt, end.file))
         frames.append(self._frame("response.image_generation_call.completed", self._place(item)))
-        self._close(item, frames)
+        self._close(item)
 
     # What they share.
 
@@ -259,11 +265,18 @@ class ResponsesEncoder:
         self._opened = item
         frames.append(self._frame("response.output_item.added", {"output_index": self._index, "item": item}))
 
-    def _close(self, item: Object, frames: list[bytes]) -> None:
-        frames.append(self._frame("response.output_item.done", {"output_index": self._index, "item": item}))
+    def _close(self, item: Object) -> None:
+        """End an item. Its last event waits: whether the answer was cut within it, only the next event says."""
         self._items.append(item)
+        self._is_told = False
         self._opened = None
         self._pieces = []
+
+    def _tell_end(self, frames: list[bytes]) -> None:
+        if not self._is_told:
+            done = {"output_index": self._index - 1, "item": self._items[-1]}
+            frames.append(self._frame("response.output_item.done", done))
+            self._is_told = True
 
     _opened: Object | None = None
 

@@ -304,6 +304,53 @@ def test_an_end(case: End) -> None:
     assert (event["response"]["status"], event["response"]["incomplete_details"]) == (case.status, case.details)
 
 
+class Cut(Struct, frozen=True):
+    """Two blocks, and the status of their items when the answer was cut within the second."""
+
+    id: str
+    blocks: list[Event]
+    statuses: list[str | None]
+
+
+SAYS: list[Event] = [TextStart(0), TextDelta(0, "Let me"), TextEnd(0)]
+CUTS = [
+    Cut("within a text", [TextStart(1), TextDelta(1, "Hi"), TextEnd(1)], ["completed", "incomplete"]),
+    Cut(
+        "within a call",
+        [ToolCallStart(1, "c", "look"), ToolCallDelta(1, '{"a": '), ToolCallEnd(1)],
+        ["completed", "incomplete"],
+    ),
+    Cut(
+        "within a custom call",
+        [ToolCallStart(1, "c", "patch", "custom"), ToolCallDelta(1, "+ a"), ToolCallEnd(1)],
+        ["completed", "incomplete"],
+    ),
+    Cut(
+        "within a thought, which has no status",
+        [ReasoningStart(1), ReasoningDelta(1, "Hm"), ReasoningEnd(1)],
+        ["completed", None],
+    ),
+]
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+@pytest.mark.parametrize("case", CUTS, ids=lambda case: case.id)
+def test_the_item_in_which_an_answer_was_cut_is_incomplete(case: Cut, reason: Any) -> None:
+    events = encoded([Start(), *SAYS, *case.blocks, Finish(reason)], TOOLED)
+    check_events(events)
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert [item.get("status") for item in done] == case.statuses
+    assert events[-1]["response"]["output"] == done
+
+
+def test_the_end_of_an_item_is_told_with_the_next_event() -> None:
+    encoder = ResponsesEncoder(PLAIN)
+    told = [events_of(encoder.encode(piece)) for piece in ([Start(), *SAYS], [ToolCallStart(1, "c", "look")])]
+    kinds = [[event["type"].removeprefix("response.") for event in piece] for piece in told]
+    assert kinds[0][-2:] == ["output_text.done", "content_part.done"]
+    assert kinds[1] == ["output_item.done", "output_item.added"]
+
+
 def test_usage_has_both_details_and_says_what_was_estimated() -> None:
     usage = encoded([Start(), Finish("stop", usage=Usage(10, 5, 4, 3, estimated=True))])[-1]["response"]["usage"]
     assert usage == {
@@ -401,7 +448,7 @@ def _without_parsed(item: Json) -> Json:
 
 
 def accumulated(events: Sequence[Json]) -> list[Json]:
-    """Return the items as a client sees them who reads what is added and the deltas, but no end of anything."""
+    """Return the items as a client sees them who reads what is added and the deltas, and of an end its status only."""
     items: list[Json] = []
     for event in events:
         match event["type"].removeprefix("response."):
@@ -425,7 +472,10 @@ def accumulated(events: Sequence[Json]) -> list[Json]:
                 items[-1] = event["item"]
             case _:
                 pass
-    return [{**item, "status": "completed"} if "status" in item else item for item in items]
+    ends = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    return [
+        {**item, "status": end["status"]} if "status" in item else item for item, end in zip(items, ends, strict=True)
+    ]
 
 
 # Failures and heartbeats.
