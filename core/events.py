@@ -52,7 +52,10 @@ class Start(Struct, frozen=True):
 
 
 class TextStart(Struct, frozen=True, gc=False):
+    """`phase` is as in `Message`: a mere label, left out by dialects that have none and where text is told anew."""
+
     index: int
+    phase: str | None = None
 
 
 class TextDelta(Struct, frozen=True, gc=False):

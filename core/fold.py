@@ -32,6 +32,7 @@ from core.request import Reasoning, StoredFile, ToolCall, Turn
 class FoldedText(Struct, frozen=True, tag="text"):
     text: str
     citations: tuple[Citation, ...] = ()
+    phase: str | None = None
 
 
 class FoldedImage(Struct, frozen=True, tag="image"):
@@ -64,6 +65,7 @@ class Fold:
         self._start = Start()
         self._finish = Finish("other")
         self._call = ToolCall(id="", name="", arguments="")
+        self._phase: str | None = None
         self._pieces: list[str] = []
         self._parts: list[ResponsePart] = []
 
@@ -90,12 +92,14 @@ class Fold:
                 self._pieces.append(event.text)
             case ToolCallDelta():
                 self._pieces.append(event.arguments)
-            case TextStart() | ReasoningStart() | ImageStart() | ImageDelta() | Progress():
+            case TextStart():
+                self._phase = event.phase
+            case ReasoningStart() | ImageStart() | ImageDelta() | Progress():
                 pass
             case ToolCallStart():
                 self._call = ToolCall(id=event.id, name=event.name, arguments="", kind=event.kind)
             case TextEnd():
-                self._parts.append(FoldedText(self._joined(), event.citations))
+                self._parts.append(FoldedText(self._joined(), event.citations, self._phase))
             case ReasoningEnd():
                 self._parts.append(Reasoning(self._joined(), event.opaque))
             case ToolCallEnd():

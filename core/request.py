@@ -109,9 +109,15 @@ Part: TypeAlias = Text | Image | File | Audio | Reasoning | ToolCall | ToolResul
 
 
 class Message(Struct, frozen=True):
+    """What one role says. `phase` labels the text of an assistant: `commentary` on its way, or its `final_answer`.
+
+    It is a label and no content: an upstream that has none goes without.
+    """
+
     role: Role
     parts: tuple[Part, ...]
     name: str | None = None
+    phase: str | None = None
 
 
 class Tool(Struct, frozen=True):

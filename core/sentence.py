@@ -15,6 +15,7 @@ from core.events import (
     Finish,
     ImageEnd,
     ImageStart,
+    Progress,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
@@ -40,7 +41,7 @@ _DELTAS: dict[BlockKind, type[TextDelta] | type[ReasoningDelta] | type[ToolCallD
 class Block:
     """One block on its way: what is known of it, and what is kept back while another one is open."""
 
-    __slots__ = ("call_id", "citations", "ended", "image", "kept_back", "kind", "name", "opaque", "tool_kind")
+    __slots__ = ("call_id", "citations", "ended", "image", "kept_back", "kind", "name", "opaque", "phase", "tool_kind")
 
     def __init__(self, kind: BlockKind, call_id: str = "", name: str = "", tool_kind: ToolKind = "function") -> None:
         self.kind = kind
@@ -48,6 +49,7 @@ class Block:
         self.kept_back: list[str] = []
         self.citations: tuple[Citation, ...] = ()
         self.opaque: Opaque | None = None
+        self.phase: str | None = None
         self.image: ImageEnd | None = None
         self.ended = False
 
@@ -81,12 +83,19 @@ class Sentence:
         return block is not None and not block.ended
 
     def begin(
-        self, key: Hashable, kind: BlockKind, call_id: str = "", name: str = "", tool_kind: ToolKind = "function"
+        self,
+        key: Hashable,
+        kind: BlockKind,
+        call_id: str = "",
+        name: str = "",
+        tool_kind: ToolKind = "function",
+        phase: str | None = None,
     ) -> None:
         """Begin a block. Raises `ProtocolViolation` while another one of the same key is there."""
         if key in self._blocks:
             raise ProtocolViolation("the upstream began one block twice")
-        self._blocks[key] = Block(kind, call_id, name, tool_kind)
+        block = self._blocks[key] = Block(kind, call_id, name, tool_kind)
+        block.phase = phase
         if len(self._blocks) == 1:
             self._open_next()
 
@@ -115,6 +124,10 @@ class Sentence:
             return
         block.ended, block.citations, block.opaque = True, citations, opaque
         self._settle()
+
+    def progress(self, note: str) -> None:
+        """Tell what the upstream is at that is no block."""
+        self._out.append(Progress(note))
 
     def image(self, media_type: str, data: bytes, revised: str | None = None, file: StoredFile | None = None) -> None:
         """Add a finished picture."""
@@ -159,7 +172,7 @@ class Sentence:
             return ImageStart(self._index)
         if block.kind == "call":
             return ToolCallStart(self._index, block.call_id, block.name, block.tool_kind)
-        return TextStart(self._index) if block.kind == "text" else ReasoningStart(self._index)
+        return TextStart(self._index, block.phase) if block.kind == "text" else ReasoningStart(self._index)
 
     def _close(self, block: Block) -> None:
         self._open = None

@@ -119,7 +119,8 @@ def text_block(draw: DrawFn, index: int) -> list[Event]:
     text = draw(TEXTS)
     citations = draw(st.lists(_citations(len(text)), max_size=2))
     deltas = [TextDelta(index, piece) for piece in draw(pieces(text))]
-    return [TextStart(index), *deltas, TextEnd(index, tuple(citations))]
+    phase = draw(st.sampled_from([None, None, "commentary", "final_answer"]))
+    return [TextStart(index, phase), *deltas, TextEnd(index, tuple(citations))]
 
 
 @st.composite

@@ -79,6 +79,11 @@ PARTS = [
         (FoldedText("c"),),
     ),
     PartsCase(
+        "texts keep their phases",
+        (TextStart(0, "commentary"), TextDelta(0, "a"), TextEnd(0), TextStart(1), TextDelta(1, "b"), TextEnd(1)),
+        (FoldedText("a", phase="commentary"), FoldedText("b")),
+    ),
+    PartsCase(
         "blocks stay apart and in order",
         (
             ReasoningStart(0),

@@ -91,13 +91,13 @@ def test_a_waiting_block_goes_on_live_once_it_is_open() -> None:
 
 def test_a_finish_ends_what_is_open() -> None:
     sentence = begun()
-    sentence.begin(0, "text")
-    sentence.begin(1, "text")
+    sentence.begin(0, "text", phase="commentary")
+    sentence.begin(1, "text", phase="final_answer")
     sentence.delta(1, "a")
     assert ended(sentence)[1:] == [
-        TextStart(0),
+        TextStart(0, "commentary"),
         TextEnd(0),
-        TextStart(1),
+        TextStart(1, "final_answer"),
         TextDelta(1, "a"),
         TextEnd(1),
         Finish("stop"),

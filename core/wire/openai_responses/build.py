@@ -45,6 +45,7 @@ _ENFORCED = ("max_output_tokens", "stop")
 _kind = json.Decoder(types.Kind)
 _namespace = json.Decoder(types.ToolDefinition)
 _verbosity = json.Decoder(types.TextField)
+_reasoning = json.Decoder(types.ReasoningField)
 
 
 class Built(Struct, frozen=True):
@@ -63,7 +64,7 @@ def build_request(exchange: Exchange, variant: Variant, cache_key: str | None = 
     request = exchange.request
     _refuse(request, exchange.target.upstream.name)
     extras, ignored = _extras(exchange, variant, cache_key)
-    verbosity, searches = _verbosity_of(exchange), _searches(exchange)
+    verbosity, context, searches = _verbosity_of(exchange), _context_of(exchange), _searches(exchange)
     instructions, messages = _instructions(request.messages)
     fields: Object = {
         **extras,
@@ -74,13 +75,13 @@ def build_request(exchange: Exchange, variant: Variant, cache_key: str | None = 
         "stream": True,
         "include": _include(request),
         **_tools(request, searches),
-        **_tuning(request, variant),
+        **_tuning(request, variant, context),
     }
     if text := {**_format(request.output_format), **verbosity}:
         fields["text"] = text
     if cache_key is not None:
         fields["prompt_cache_key"] = cache_key
-    sent = ("text.verbosity", *searches) if verbosity else tuple(searches)
+    sent = (*(f"text.{name}" for name in verbosity), *(f"reasoning.{name}" for name in context), *searches)
     within = tuple(f"{place.partition(':')[0]}." for place in searches)
     left_out = [name for name in request.ignored if name not in sent and not name.startswith(within)]
     return Built(json.encode(fields), (*ignored, *_unsent(exchange, variant), *left_out))
@@ -125,7 +126,16 @@ def _verbosity_of(exchange: Exchange) -> Object:
     return {} if verbosity is None else {"verbosity": verbosity}
 
 
-def _tuning(request: ChatRequest, variant: Variant) -> Object:
+def _context_of(exchange: Exchange) -> Object:
+    """Return which earlier reasoning the client wants heeded, which has no place in the canonical request either."""
+    reasoning = exchange.request.echo.get("reasoning")
+    if exchange.dialect.name != WIRE or reasoning is None or bytes(reasoning) == b"null":
+        return {}
+    context = _reasoning.decode(reasoning).context
+    return {} if context is None else {"context": context}
+
+
+def _tuning(request: ChatRequest, variant: Variant, context: Object) -> Object:
     fields: Object = {name: getattr(request, name) for name in _TUNING[variant]}
     fields["parallel_tool_calls"] = request.parallel_tool_calls if request.tools else None
     reasoning = request.reasoning
@@ -133,7 +143,7 @@ def _tuning(request: ChatRequest, variant: Variant) -> Object:
     if variant == "codex" and wanted.get("summary") is None:
         # Without a summary there is nothing of the reasoning to be shown.
         wanted["summary"] = "auto"
-    fields["reasoning"] = {name: value for name, value in wanted.items() if value is not None} or None
+    fields["reasoning"] = {**{name: value for name, value in wanted.items() if value is not None}, **context} or None
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -258,16 +268,16 @@ class _Items:
 
     def _of_message(self, message: Message) -> list[Object]:
         """Return what one message becomes: reasoning, calls and results are items of their own, in their order."""
-        role = "developer" if message.role == "system" else message.role
+        role = _role(message)
         items: list[Object] = []
         said: list[Object] = []
         for part in message.parts:
             if isinstance(part, Reasoning | ToolCall | ToolResult):
-                items += [*_spoken(role, said), *self._of_part(part)]
+                items += [*_spoken(message, said), *self._of_part(part)]
                 said = []
             else:
                 said.append(_content(part, role))
-        return [*items, *_spoken(role, said)]
+        return [*items, *_spoken(message, said)]
 
     def _of_part(self, part: Reasoning | ToolCall | ToolResult) -> list[Object]:
         match part:
@@ -305,8 +315,13 @@ class _Items:
         return {"type": kind, "call_id": result.call_id, "output": output}
 
 
-def _spoken(role: str, content: Sequence[Object]) -> list[Object]:
-    return [{"type": "message", "role": role, "content": list(content)}] if content else []
+def _role(message: Message) -> str:
+    return "developer" if message.role == "system" else message.role
+
+
+def _spoken(message: Message, content: Sequence[Object]) -> list[Object]:
+    phase = {} if message.phase is None else {"phase": message.phase}
+    return [{"type": "message", "role": _role(message), "content": list(content), **phase}] if content else []
 
 
 def _content(part: Part, role: str) -> Object:

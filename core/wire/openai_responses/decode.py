@@ -58,6 +58,7 @@ class _Item:
         self.seen: dict[Hashable, int] = {}
         self.thinks_aloud: bool | None = None
         self.parts = 0
+        self.phase: str | None = None
 
 
 class ResponsesDecoder(StreamDecoder):
@@ -143,7 +144,7 @@ class ResponsesDecoder(StreamDecoder):
         key = (index, part)
         if key not in item.seen:
             self._start()
-            self._sentence.begin(key, "text" if kind == "text" else "reasoning")
+            self._sentence.begin(key, "text" if kind == "text" else "reasoning", phase=item.phase)
             item.seen[key] = 0
         self._sentence.delta(key, text)
         item.seen[key] += len(text)
@@ -171,6 +172,7 @@ class ResponsesDecoder(StreamDecoder):
     def _begin_item(self, index: int, told: OutputItem) -> None:
         self._start()
         item = self._items.setdefault(index, _Item())
+        item.phase = told.phase
         if told.type in _CALLS:
             self._begin_call(index, item, told)
 
@@ -193,6 +195,7 @@ class ResponsesDecoder(StreamDecoder):
         item = self._items.setdefault(index, _Item())
         match told.type:
             case "message":
+                item.phase = item.phase or told.phase
                 self._end_message(index, item, told.content or ())
             case "reasoning":
                 self._end_reasoning(index, item, told)
@@ -202,8 +205,8 @@ class ResponsesDecoder(StreamDecoder):
                 self._sentence.end((index, "call"))
             case "image_generation_call" if told.result:
                 self._picture(told.result, told.revised_prompt)
-            case _:
-                pass
+            case kind:
+                self._sentence.progress(f"{self._upstream} did what has no place in an answer here: {kind}")
         self._done.add(index)
 
     def _end_message(self, index: int, item: _Item, parts: Sequence[Part]) -> None:

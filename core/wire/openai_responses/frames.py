@@ -45,6 +45,7 @@ class OutputItem(Struct, frozen=True):
     input: str | None = None
     result: str | None = None
     revised_prompt: str | None = None
+    phase: str | None = None
 
 
 class InputDetails(Struct, frozen=True):

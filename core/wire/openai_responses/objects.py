@@ -137,9 +137,10 @@ class Items:
     def compaction(self, index: int, summary: str) -> Object:
         return {**compaction_item(self._base, summary), "id": self._identity("cmp", index)}
 
-    def message(self, index: int, parts: Sequence[Object], status: str) -> Object:
+    def message(self, index: int, parts: Sequence[Object], status: str, phase: str | None = None) -> Object:
         identity = self._identity("msg", index)
-        return {"type": "message", "id": identity, "role": "assistant", "status": status, "content": list(parts)}
+        item = {"type": "message", "id": identity, "role": "assistant", "status": status, "content": list(parts)}
+        return item if phase is None else {**item, "phase": phase}
 
     def reasoning(self, index: int, text: str, opaque: Opaque | None = None) -> Object:
         """Return the item of a reasoning. What this wire's vendor sealed goes with it: the client sends it back."""
@@ -173,8 +174,8 @@ class Items:
         match part:
             case FoldedText(text) if self.compacts:
                 return self.compaction(index, text)
-            case FoldedText(text, citations):
-                return self.message(index, [text_part(text, citations)], "completed")
+            case FoldedText(text, citations, phase):
+                return self.message(index, [text_part(text, citations)], "completed", phase)
             case Reasoning(text, opaque):
                 return self.reasoning(index, text, opaque)
             case ToolCall():

@@ -95,6 +95,7 @@ def parse_request(body: bytes, content_type: str) -> ChatRequest:
     text = decode(_TEXT, fields.text, "text") if given(fields.text) else types.TextField()
     if text.verbosity is not None:
         reader.ignored.append("text.verbosity")
+    reader.ignored += _unread_reasoning(fields.reasoning)
     hints = reader.hints()
     request = ChatRequest(
         model=clean(fields.model or DEFAULT_MODEL, "model"),
@@ -230,7 +231,8 @@ class _InputReader:
         role = known(_ROLES, required(wire.role, f"{path}.role"), f"{path}.role")
         if given(wire.content) is None:
             raise missing(f"{path}.content")
-        return Message(role, tuple(_content(wire.content, f"{path}.content")))
+        phase = wire.phase if role == "assistant" else None
+        return Message(role, tuple(_content(wire.content, f"{path}.content")), phase=phase)
 
     def _result(self, wire: types.Item, path: str, calls: Mapping[str | None, str]) -> Message:
         call_id = required(wire.call_id, f"{path}.call_id")
@@ -442,6 +444,11 @@ def _reasoning(value: Raw) -> ReasoningOptions | None:
     field = decode(_REASONING, value, "reasoning")
     effort = known(EFFORTS, field.effort, "reasoning.effort") if field.effort is not None else None
     return ReasoningOptions(effort, field.summary)
+
+
+def _unread_reasoning(value: Raw) -> list[str]:
+    named = decode(_FIELDS, value, "reasoning") if given(value) else {}
+    return [f"reasoning.{name}" for name in named if name not in ("effort", "summary") and given(named[name])]
 
 
 def _output_format(wire: types.Format | None) -> OutputFormat | None:

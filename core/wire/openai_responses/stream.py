@@ -19,6 +19,7 @@ from core.events import (
     ImageDelta,
     ImageEnd,
     ImageStart,
+    Progress,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
@@ -62,6 +63,7 @@ class ResponsesEncoder:
         self._response: Object = {}
         self._items: list[Object] = []
         self._pieces: list[str] = []
+        self._phase: str | None = None
         self._call: ToolCallStart | None = None
         self._previews = 0
         self._delta_head = b""
@@ -77,7 +79,7 @@ class ResponsesEncoder:
                 frames += (self._delta_head, _write(event.text), b',"sequence_number":%d}\n\n' % self._sequence)
                 self._sequence += 1
                 continue
-            if type(event) is not Finish:
+            if type(event) not in (Finish, Progress):
                 self._tell_end(frames)
             self._encode_other(event, frames)
         return b"".join(frames)
@@ -111,8 +113,8 @@ class ResponsesEncoder:
         match event:
             case Start(turn=turn):
                 self._create(turn, frames)
-            case TextStart():
-                self._start_text(frames)
+            case TextStart(phase=phase):
+                self._start_text(phase, frames)
             case TextEnd(citations=citations):
                 self._end_text(citations, frames)
             case ReasoningStart():
@@ -151,11 +153,12 @@ class ResponsesEncoder:
         self._tell_end(frames)
         frames.append(self._frame(_TERMINAL[response["status"]], {"response": response}))
 
-    def _start_text(self, frames: list[bytes]) -> None:
+    def _start_text(self, phase: str | None, frames: list[bytes]) -> None:
         if self._make.compacts:
             self._pieces = []
             return
-        item = self._make.message(self._index, [], "in_progress")
+        self._phase = phase
+        item = self._make.message(self._index, [], "in_progress", phase)
         self._open(item, frames)
         place = {**self._place(item), "content_index": 0}
         frames.append(self._frame("response.content_part.added", {**place, "part": objects.text_part("")}))
@@ -168,7 +171,7 @@ class ResponsesEncoder:
             self._close(item)
             return
         part = objects.text_part(self._joined(), citations)
-        item = self._make.message(self._index, [part], "completed")
+        item = self._make.message(self._index, [part], "completed", self._phase)
         place = {**self._place(item), "content_index": 0}
         for position, annotation in enumerate(part["annotations"]):
             added = {**place, "annotation_index": position, "annotation": annotation}
@@ -266,7 +269,7 @@ class ResponsesEncoder:
         frames.append(self._frame("response.output_item.added", {"output_index": self._index, "item": item}))
 
     def _close(self, item: Object) -> None:
-        """End an item. Its last event waits: whether the answer was cut within it, only the next event says."""
+        """End an item. Its last event waits: whether the answer was cut within it, only what follows says."""
         self._items.append(item)
         self._is_told = False
         self._opened = None
@@ -289,7 +292,8 @@ class ResponsesEncoder:
         if self._opened["type"] == "image_generation_call":
             return [self._make.picture(self._index, None, "failed")]
         if self._opened["type"] == "message":
-            return [self._make.message(self._index, [objects.text_part(self._joined())], "incomplete")]
+            part = objects.text_part(self._joined())
+            return [self._make.message(self._index, [part], "incomplete", self._phase)]
         return [self._make.reasoning(self._index, self._joined())]
 
     def _call_item(self, status: str) -> Object:

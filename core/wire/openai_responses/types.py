@@ -78,6 +78,7 @@ class Item(Struct, frozen=True):
     tools: list[Raw] | None = None
     status: str | None = None
     result: str | None = None
+    phase: str | None = None
 
 
 class ImageUrl(Struct, frozen=True):
@@ -147,8 +148,11 @@ class Choice(Struct, frozen=True):
 
 
 class ReasoningField(Struct, frozen=True):
+    """`context` has no place in the canonical request."""
+
     effort: str | None = None
     summary: str | None = None
+    context: str | None = None
 
 
 class Format(Struct, frozen=True):

@@ -128,6 +128,15 @@ CASES = [
         ],
     ),
     Case(
+        "what an answer says keeps its phase",
+        (Message("assistant", (Text("Let me look."), ToolCall("c1", "get", "{}"), Text("So.")), phase="commentary"),),
+        [
+            {**item("assistant", words("Let me look.", "output_text")), "phase": "commentary"},
+            {"type": "function_call", "call_id": "c1", "name": "get", "arguments": "{}"},
+            {**item("assistant", words("So.", "output_text")), "phase": "commentary"},
+        ],
+    ),
+    Case(
         "reasoning that this vendor has not sealed stays here",
         (said(Reasoning("a"), Reasoning("b", Opaque("anthropic", b"x")), "Hi", role="assistant"),),
         [item("assistant", words("Hi", "output_text"))],
@@ -338,6 +347,13 @@ def test_a_client_of_this_format_keeps_what_only_it_can_say() -> None:
     assert body["include"] == ["web_search_call.action.sources", "reasoning.encrypted_content"]
     assert (body["metadata"], body["prompt_cache_key"], body["service_tier"]) == ({"a": "b"}, "mine", "flex")
     assert ignored(asking, "openai") == ()
+
+
+@pytest.mark.parametrize("variant", ["openai", "codex"])
+def test_which_reasoning_is_heeded_goes_as_the_client_said(variant: Variant) -> None:
+    asking = of_client(reasoning={"effort": "low", "summary": "auto", "context": "all_turns", "generate_summary": "x"})
+    assert built(asking, variant)["reasoning"] == {"effort": "low", "summary": "auto", "context": "all_turns"}
+    assert ignored(asking, variant) == ("reasoning.generate_summary",)
 
 
 @pytest.mark.parametrize(("tier", "left_out"), [("priority", ("metadata",)), ("flex", ("metadata", "service_tier"))])

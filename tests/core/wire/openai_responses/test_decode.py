@@ -20,6 +20,7 @@ from core.events import (
     Finish,
     ImageEnd,
     ImageStart,
+    Progress,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
@@ -137,6 +138,7 @@ def test_the_capture_of_codex_is_read() -> None:
     assert thinking == Reasoning("", Opaque(WIRE, b"REDACTED_ENCRYPTED_CONTENT"))
     assert isinstance(said, FoldedText)
     assert said.text.startswith("执行 `whoami`")
+    assert said.phase == "commentary"
     assert isinstance(called, ToolCall)
     assert (called.name, called.id) == ("shell_command", "call_CzUkZOKUGBlHR8WaYvUh3vdY")
     assert json.loads(called.arguments)["command"] == "whoami"
@@ -172,6 +174,25 @@ CASES = [
             TextDelta(0, "i"),
             TextEnd(0),
             Finish("stop", "completed", Usage(3, 1, 2, 0)),
+        ],
+    ),
+    Case(
+        "texts keep their phases",
+        created()
+        + added(type="message", phase="commentary")
+        + text("Let me look.")
+        + done(**message("Let me look."), phase="commentary")
+        + done(1, **message("So."), phase="final_answer")
+        + completed(),
+        [
+            Start("m"),
+            TextStart(0, "commentary"),
+            TextDelta(0, "Let me look."),
+            TextEnd(0),
+            TextStart(1, "final_answer"),
+            TextDelta(1, "So."),
+            TextEnd(1),
+            STOP,
         ],
     ),
     Case(
@@ -331,14 +352,21 @@ CASES = [
         [Start("m"), Finish("other", "mood")],
     ),
     Case(
-        "limits, metadata and other items are passed over",
+        "limits and metadata are passed over, other items are progress",
         event("codex.rate_limits", rate_limits={"primary": {}}, delta=1)
         + created()
         + event("response.web_search_call.searching", output_index=0)
         + done(0, type="web_search_call", status="completed")
         + done(1, **message("Hi"))
         + completed(),
-        [*HI, STOP],
+        [
+            Start("m"),
+            Progress("vendor did what has no place in an answer here: web_search_call"),
+            TextStart(0),
+            TextDelta(0, "Hi"),
+            TextEnd(0),
+            STOP,
+        ],
     ),
     Case(
         "events without names are told by their type",

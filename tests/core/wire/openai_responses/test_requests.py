@@ -75,8 +75,13 @@ FIELDS = [
     Field("an effort", {"reasoning": {"effort": "xhigh"}}, {"reasoning": ReasoningOptions("xhigh")}),
     Field(
         "a summary of reasoning",
-        {"reasoning": {"effort": None, "summary": "auto", "context": "all_turns"}},
-        {"reasoning": ReasoningOptions(None, "auto")},
+        {"reasoning": {"effort": None, "summary": "auto"}},
+        {"reasoning": ReasoningOptions(None, "auto"), "ignored": ()},
+    ),
+    Field(
+        "other wishes about reasoning are named, not heeded",
+        {"reasoning": {"context": "all_turns", "generate_summary": "auto", "more": None}},
+        {"reasoning": ReasoningOptions(), "ignored": ("reasoning.context", "reasoning.generate_summary")},
     ),
     Field("no store means kept", {}, {"store": True}),
     Field("store null means kept", {"store": None}, {"store": True}),
@@ -158,6 +163,19 @@ ITEMS = [
             HI,
         ],
         (message(Text("Hi"), role="assistant"), HELLO),
+    ),
+    Items(
+        "what an answer says on its way and at its end",
+        [
+            {"role": "assistant", "content": "Let me look.", "phase": "commentary"},
+            {"role": "assistant", "content": "Four.", "phase": "final_answer"},
+            {**HI, "phase": "commentary"},
+        ],
+        (
+            Message("assistant", (Text("Let me look."),), phase="commentary"),
+            Message("assistant", (Text("Four."),), phase="final_answer"),
+            HELLO,
+        ),
     ),
     Items(
         "a refusal",

@@ -119,6 +119,12 @@ CASES = [
         [message_item(0, "Hi")],
     ),
     Case(
+        "a text on the way to an answer",
+        [TextStart(0, "commentary"), TextDelta(0, "Hi"), TextEnd(0)],
+        TEXT_KINDS,
+        [{**message_item(0, "Hi"), "phase": "commentary"}],
+    ),
+    Case(
         "a text with a source",
         [TextStart(0), TextDelta(0, "Hi"), TextEnd(0, (SOURCE,))],
         [*TEXT_KINDS[:3], "output_text.annotation.added", *TEXT_KINDS[3:]],
@@ -329,6 +335,11 @@ CUTS = [
         "within a thought, which has no status",
         [ReasoningStart(1), ReasoningDelta(1, "Hm"), ReasoningEnd(1)],
         ["completed", None],
+    ),
+    Cut(
+        "within a text, of which the upstream went on to say nothing",
+        [TextStart(1), TextDelta(1, "Hi"), TextEnd(1), Progress("busy")],
+        ["completed", "incomplete"],
     ),
 ]
 
