@@ -3,10 +3,11 @@
 Tuning that this format lacks is named as ignored; content that it has no place for is refused, with its field.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from core.continuing import refuse_continued
 from core.contracts import Exchange
@@ -55,7 +56,7 @@ def build_request(exchange: Exchange, flavour: Flavour) -> Built:
     fields: Object = {
         **extras,
         "model": exchange.target.model,
-        "messages": [each for message in request.messages for each in _messages(message, flavour)],
+        "messages": _messages(request.messages, flavour),
         "stream": True,
         "stream_options": {"include_usage": True},
         **_tools(request),
@@ -136,18 +137,40 @@ def _response_format(wanted: OutputFormat) -> Object:
 # Messages.
 
 
-def _messages(message: Message, flavour: Flavour) -> list[Object]:
-    """Return what one message becomes: results of calls are messages of their own."""
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
-    rest = [part for part in message.parts if not isinstance(part, ToolResult)]
-    messages = [_result(result) for result in results]
-    pictures = [part for result in results for part in result.content if not isinstance(part, Text)]
-    if pictures:
-        # A result holds text only in this format.
-        messages.append({"role": "user", "content": [_part(part) for part in pictures]})
-    if rest or not results:
-        messages.append(_plain(message, rest, flavour))
-    return messages
+def _messages(messages: Sequence[Message], flavour: Flavour) -> list[Object]:
+    """Return the messages. Results of calls are messages of their own, and stand behind their calls without a gap.
+
+    A result holds text only in this format: what else it holds is shown by the user, behind the last of them.
+    """
+    written: list[Object] = []
+    shown: list[Object] = []
+    for message in _joined(messages):
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        rest = [part for part in message.parts if not isinstance(part, ToolResult)]
+        written += map(_result, results)
+        shown += [_part(part) for result in results for part in result.content if not isinstance(part, Text)]
+        if rest or not results:
+            written += [*_user(shown), _plain(message, rest, flavour)]
+            shown = []
+    return [*written, *_user(shown)]
+
+
+def _joined(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield the messages, neighbours of the assistant's as one where calls are among them.
+
+    The Responses API has an item for each call; here those of one turn stand in one message, for which vendors insist
+    on all results.
+    """
+    for (role, _), neighbours in groupby(messages, lambda message: (message.role, message.name)):
+        run = list(neighbours)
+        parts = tuple(part for message in run for part in message.parts)
+        if role == "assistant" and any(isinstance(part, ToolCall) for part in parts):
+            run = [structs.replace(run[0], parts=parts)]
+        yield from run
+
+
+def _user(content: list[Object]) -> list[Object]:
+    return [{"role": "user", "content": content}] if content else []
 
 
 def _plain(message: Message, parts: Sequence[Part], flavour: Flavour) -> Object:

@@ -141,6 +141,73 @@ def test_a_message_is_written_so(case: Case) -> None:
     assert built(asked(case.message))["messages"] == case.expected
 
 
+PICTURE = Image(url="https://a.example/x.png")
+SHOWN = {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}}
+
+
+def calling(identity: str) -> dict[str, Any]:
+    return {"id": identity, "type": "function", "function": {"name": "get", "arguments": "{}"}}
+
+
+def answered(identity: str, text: str = "") -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": identity, "content": text}
+
+
+class Conversation(Struct, frozen=True):
+    id: str
+    messages: tuple[Message, ...]
+    expected: list[dict[str, Any]]
+
+
+CONVERSATIONS = [
+    Conversation(
+        "calls of one turn are one message, and its results follow without a gap",
+        (
+            Message("assistant", (Text("Let me look."),)),
+            Message("assistant", (ToolCall("c1", "get", "{}"),)),
+            Message("assistant", (Reasoning("hm"),)),
+            Message("assistant", (ToolCall("c2", "get", "{}"),)),
+            Message("tool", (ToolResult("c1", (PICTURE,)),)),
+            Message("tool", (ToolResult("c2", (Text("two"), PICTURE)),)),
+            user("Well?"),
+        ),
+        [
+            {"role": "assistant", "content": "Let me look.", "tool_calls": [calling("c1"), calling("c2")]},
+            answered("c1"),
+            answered("c2", "two"),
+            {"role": "user", "content": [SHOWN, SHOWN]},
+            {"role": "user", "content": "Well?"},
+        ],
+    ),
+    Conversation(
+        "calls of two turns stay two messages",
+        (
+            Message("assistant", (ToolCall("c1", "get", "{}"),)),
+            user(ToolResult("c1", (PICTURE,))),
+            Message("assistant", (ToolCall("c2", "get", "{}"),)),
+            user(ToolResult("c2", ())),
+        ),
+        [
+            {"role": "assistant", "content": None, "tool_calls": [calling("c1")]},
+            answered("c1"),
+            {"role": "user", "content": [SHOWN]},
+            {"role": "assistant", "content": None, "tool_calls": [calling("c2")]},
+            answered("c2"),
+        ],
+    ),
+    Conversation(
+        "neighbours that only speak stay apart",
+        (Message("assistant", (Text("a"),)), Message("assistant", (Text("b"),))),
+        [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CONVERSATIONS, ids=lambda case: case.id)
+def test_a_conversation_is_written_so(case: Conversation) -> None:
+    assert built(asked(*case.messages))["messages"] == case.expected
+
+
 def test_openai_itself_knows_the_newer_words() -> None:
     body = built(asked(Message("developer", (Text("Be brief."),)), max_output_tokens=9), "openai")
     assert body["messages"] == [{"role": "developer", "content": "Be brief."}]
