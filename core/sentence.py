@@ -31,6 +31,9 @@ from core.request import Opaque, StoredFile, ToolKind
 
 BlockKind: TypeAlias = Literal["text", "reasoning", "call"]
 
+NO_ARGUMENTS = "{}"
+"""What clients must find in a call of a function for which the vendor wrote nothing: they read JSON there."""
+
 _DELTAS: dict[BlockKind, type[TextDelta] | type[ReasoningDelta] | type[ToolCallDelta]] = {
     "text": TextDelta,
     "reasoning": ReasoningDelta,
@@ -63,6 +66,8 @@ class Sentence:
         self._open: Hashable = None
         self._delta: type[TextDelta] | type[ReasoningDelta] | type[ToolCallDelta] = TextDelta
         self._index = -1
+        self._is_bare = True
+        self._is_cut = False
         self.started = False
         self.finished = False
 
@@ -102,6 +107,7 @@ class Sentence:
     def delta(self, key: Hashable, text: str) -> None:
         """Add to a block. Raises `ProtocolViolation` for one that has not begun or has ended."""
         if key == self._open:
+            self._is_bare = False
             self._out.append(self._delta(self._index, text))
             return
         block = self._blocks.get(key)
@@ -112,6 +118,7 @@ class Sentence:
     def deltas(self, key: Hashable, texts: Sequence[str]) -> None:
         """Add to a block several times. Raises as `delta` does."""
         if key == self._open:
+            self._is_bare = self._is_bare and not texts
             self._out += [self._delta(self._index, text) for text in texts]
             return
         for text in texts:
@@ -139,6 +146,8 @@ class Sentence:
 
     def finish(self, finish: Finish) -> None:
         """End whatever is open, and the sentence."""
+        # A call that is cut for length here has not come to its arguments.
+        self._is_cut = finish.reason == "length"
         for block in self._blocks.values():
             block.ended = True
         self._settle()
@@ -162,7 +171,7 @@ class Sentence:
     def _open_next(self) -> None:
         key, block = next(iter(self._blocks.items()))
         self._index += 1
-        self._open, self._delta = key, _DELTAS[block.kind]
+        self._open, self._delta, self._is_bare = key, _DELTAS[block.kind], not block.kept_back
         self._out.append(self._opening(block))
         self._out += (self._delta(self._index, text) for text in block.kept_back)
         block.kept_back.clear()
@@ -180,6 +189,8 @@ class Sentence:
         if image is not None:
             done: Event = ImageEnd(self._index, image.media_type, image.data, image.revised_prompt, image.file)
         elif block.kind == "call":
+            if self._is_bare and block.tool_kind == "function" and not self._is_cut:
+                self._out.append(ToolCallDelta(self._index, NO_ARGUMENTS))
             done = ToolCallEnd(self._index)
         elif block.kind == "reasoning":
             done = ReasoningEnd(self._index, block.opaque)

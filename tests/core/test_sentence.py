@@ -3,12 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from core.errors import ProtocolViolation
 from core.events import (
     Citation,
     Event,
     Finish,
+    FinishReason,
     ImageEnd,
     ImageStart,
     ReasoningDelta,
@@ -23,7 +25,7 @@ from core.events import (
     ToolCallStart,
 )
 from core.fold import FoldedText, fold
-from core.request import Opaque
+from core.request import Opaque, ToolKind
 from core.sentence import Sentence
 
 SOURCE = Citation("https://example.com", "Example", 0, 2)
@@ -114,6 +116,40 @@ def test_a_picture_is_a_block_of_its_own() -> None:
         ImageStart(1),
         ImageEnd(1, "image/png", b"x", "a cat"),
         Finish("stop"),
+    ]
+
+
+class Bare(Struct, frozen=True):
+    id: str
+    kind: ToolKind
+    reason: FinishReason
+    arguments: list[str]
+
+
+BARE = [
+    Bare("of a function has no arguments", "function", "tool_calls", ["{}"]),
+    Bare("of a custom tool has no input", "custom", "tool_calls", []),
+    Bare("that was cut has not come to its arguments", "function", "length", []),
+]
+
+
+@pytest.mark.parametrize("case", BARE, ids=lambda case: case.id)
+def test_a_call_without_a_word(case: Bare) -> None:
+    sentence = begun()
+    sentence.begin(0, "call", "c0", "now", case.kind)
+    sentence.finish(Finish(case.reason))
+    assert [event.arguments for event in sentence.take() if isinstance(event, ToolCallDelta)] == case.arguments
+
+
+def test_each_call_has_arguments_of_its_own() -> None:
+    sentence = begun()
+    for key, text in enumerate(("", '{"a":1}', "")):
+        sentence.begin(key, "call", f"c{key}", "now")
+        sentence.deltas(key, [text] if text else [])
+    assert [event for event in ended(sentence) if isinstance(event, ToolCallDelta)] == [
+        ToolCallDelta(0, "{}"),
+        ToolCallDelta(1, '{"a":1}'),
+        ToolCallDelta(2, "{}"),
     ]
 
 

@@ -170,6 +170,7 @@ CASES = [
         [
             Start("m"),
             ToolCallStart(0, "t", "get"),
+            ToolCallDelta(0, "{}"),
             ToolCallEnd(0),
             Finish("tool_calls", "end_turn", COUNTED),
         ],
