@@ -33,9 +33,13 @@ _LEGACY = -1
 
 
 class Call:
-    """A call as far as it came. It begins once its name is known, whenever that is (P24)."""
+    """A call as far as it came. It begins once its name is known, whenever that is (P24).
 
-    def __init__(self) -> None:
+    `identity` is what it is called should it come without an id.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
         self.id = ""
         self.name = ""
         self.is_custom = False
@@ -51,6 +55,15 @@ class Call:
             return False
         return not self.is_custom
 
+    def is_followed(self, identity: str | None, text: str) -> bool:
+        """Whether a named piece at its place begins another call: some vendors give all calls of a turn one place.
+
+        Another id tells, or, where one of them has none, more text than whole arguments can take.
+        """
+        if identity and self.id:
+            return self.begun and self.id != identity
+        return self.begun and bool(text) and self.is_whole
+
 
 class ChatDecoder(StreamDecoder):
     """Decodes one stream. `upstream` is the vendor's name in errors, `call_id` makes the ids that it leaves out."""
@@ -63,6 +76,7 @@ class ChatDecoder(StreamDecoder):
         self._text_chars = 0
         self._citations: list[Citation] = []
         self._calls: dict[int, Call] = {}
+        self._made = 0
         self._raw_reason: str | None = None
         self._usage: Usage | None = None
         self._is_over = False
@@ -148,34 +162,44 @@ class ChatDecoder(StreamDecoder):
             self._block = None
 
     def _take_call(self, place: int, delta: CallDelta) -> None:
-        call = self._calls.setdefault(place, Call())
         name = (delta.function and delta.function.name) or (delta.custom and delta.custom.name)
         text = (delta.function and delta.function.arguments) or (delta.custom and delta.custom.input) or ""
+        call = self._calls.get(place)
+        if call is None or (name and call.is_followed(delta.id, text)):
+            call = self._new_call(place)
         if not call.begun:
             call.id = delta.id or call.id
             call.name = name or call.name
             call.is_custom = call.is_custom or delta.custom is not None
             if call.name:
-                self._begin_call(place, call)
+                self._begin_call(call)
         if text:
             call.pieces.append(text)
             if call.begun:
-                self._sentence.delta(place, text)
+                self._sentence.delta(call, text)
 
-    def _begin_call(self, place: int, call: Call) -> None:
+    def _new_call(self, place: int) -> Call:
+        """Return a new call; what stood at its place can get nothing more."""
+        if place in self._calls:
+            self._sentence.end(self._calls[place])
+        call = self._calls[place] = Call(f"{self._call_id}_{self._made}")
+        self._made += 1
+        return call
+
+    def _begin_call(self, call: Call) -> None:
         self._end_block()
         self._end_whole_calls()
         call.begun = True
-        identity = call.id or f"{self._call_id}_{max(place, 0)}"
-        self._sentence.begin(place, "call", identity, call.name, "custom" if call.is_custom else "function")
+        identity = call.id or call.identity
+        self._sentence.begin(call, "call", identity, call.name, "custom" if call.is_custom else "function")
         for piece in call.pieces:
-            self._sentence.delta(place, piece)
+            self._sentence.delta(call, piece)
 
     def _end_whole_calls(self) -> None:
         """End the calls that cannot go on; one that still can stays open, and what follows waits for it (P26)."""
-        for place, call in self._calls.items():
-            if self._sentence.has(place) and call.is_whole:
-                self._sentence.end(place)
+        for call in self._calls.values():
+            if self._sentence.has(call) and call.is_whole:
+                self._sentence.end(call)
 
     def _take_picture(self, picture: Picture) -> None:
         self._end_block()

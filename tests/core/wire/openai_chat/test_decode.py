@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from core.contracts import Encoder
 from core.errors import GatewayError, ProtocolViolation, RateLimited, UpstreamUnavailable
@@ -69,6 +69,18 @@ def arguments(text: str, index: int | None = 0) -> dict[str, Any]:
 
 
 OPEN: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
+WHOLE: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+PIECE: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{"}}
+TWO_CALLS: list[Event] = [
+    Start("m"),
+    ToolCallStart(0, "c1", "f"),
+    ToolCallDelta(0, '{"a":1}'),
+    ToolCallEnd(0),
+    ToolCallStart(1, "c2", "f"),
+    ToolCallDelta(1, '{"a":1}'),
+    ToolCallEnd(1),
+    Finish("tool_calls", "tool_calls"),
+]
 END = frame(finish="stop")
 CALLED = frame(finish="tool_calls")
 DONE = b"data: [DONE]\n\n"
@@ -189,6 +201,65 @@ CASES = [
             ToolCallDelta(1, "{"),
             ToolCallDelta(1, "}"),
             ToolCallEnd(1),
+            Finish("tool_calls", "tool_calls"),
+        ],
+    ),
+    Case(
+        "calls without an index are as many as their ids",
+        frame(call(None, **WHOLE)) + frame(call(None, **{**WHOLE, "id": "c2"})) + CALLED,
+        TWO_CALLS,
+    ),
+    Case(
+        "calls of one index are as many as their ids",
+        frame(call(**WHOLE)) + frame(call(**{**WHOLE, "id": "c2"})) + CALLED,
+        TWO_CALLS,
+    ),
+    Case(
+        "calls of one index without ids are as many as their arguments",
+        frame(call(**{**WHOLE, "id": ""})) + frame(call(**{**WHOLE, "id": ""})) + CALLED,
+        [
+            event if not isinstance(event, ToolCallStart) else structs.replace(event, id=f"call_{event.index}")
+            for event in TWO_CALLS
+        ],
+    ),
+    Case(
+        "a call after a text, at the place of one before it, is another one",
+        frame(call(**WHOLE)) + frame({"content": "and"}) + frame(call(**{**WHOLE, "id": "c2"})) + CALLED,
+        [
+            *TWO_CALLS[:4],
+            TextStart(1),
+            TextDelta(1, "and"),
+            TextEnd(1),
+            ToolCallStart(2, "c2", "f"),
+            ToolCallDelta(2, '{"a":1}'),
+            ToolCallEnd(2),
+            Finish("tool_calls", "tool_calls"),
+        ],
+    ),
+    Case(
+        "a call whose pieces repeat its name and its id is one",
+        frame(call(**OPEN))
+        + frame(call(**PIECE))
+        + frame(call(**{**PIECE, "function": {"name": "f", "arguments": "}"}}))
+        + CALLED,
+        [
+            Start("m"),
+            ToolCallStart(0, "c1", "f"),
+            ToolCallDelta(0, "{"),
+            ToolCallDelta(0, "}"),
+            ToolCallEnd(0),
+            Finish("tool_calls", "tool_calls"),
+        ],
+    ),
+    Case(
+        "a piece without a name belongs to the call of its place, whatever id it has",
+        frame(call(**OPEN)) + frame(call(id="x1", function={"arguments": "{"})) + frame(arguments("}")) + CALLED,
+        [
+            Start("m"),
+            ToolCallStart(0, "c1", "f"),
+            ToolCallDelta(0, "{"),
+            ToolCallDelta(0, "}"),
+            ToolCallEnd(0),
             Finish("tool_calls", "tool_calls"),
         ],
     ),
