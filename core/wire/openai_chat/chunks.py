@@ -47,8 +47,19 @@ class Annotation(Struct, frozen=True):
     url_citation: UrlCitation | None = None
 
 
+class Thought(Struct, frozen=True):
+    text: str = ""
+
+
+class ContentPart(Struct, frozen=True):
+    """A part of a content that is a list: some text, or what a Magistral (Mistral) thinks."""
+
+    text: str | None = None
+    thinking: list[Thought] | None = None
+
+
 class Delta(Struct, frozen=True):
-    content: str | None = None
+    content: str | list[ContentPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None

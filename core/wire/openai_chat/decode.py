@@ -14,7 +14,7 @@ from core.json_body import given
 from core.media import read_data_url
 from core.stream_decoder import StreamDecoder
 from core.vendor_errors import failure
-from core.wire.openai_chat.chunks import CallDelta, Choice, Chunk, ChunkUsage, Delta, Picture
+from core.wire.openai_chat.chunks import CallDelta, Choice, Chunk, ChunkUsage, ContentPart, Delta, Picture
 
 _CHUNK = json.Decoder(Chunk)
 _ANY = json.Decoder()
@@ -96,6 +96,8 @@ class ChatDecoder(StreamDecoder):
             return None
         delta = chunk.choices[0].delta if chunk.choices else None
         text = delta.content if delta else None
+        if not isinstance(text, str):
+            return None
         bare = Chunk(chunk.model, [Choice(delta=Delta(text))], error=chunk.error)
         return text if chunk == bare and given(chunk.error) is None else None
 
@@ -103,9 +105,9 @@ class ChatDecoder(StreamDecoder):
         texts = [text for text in texts if text]
         if self._is_over or not texts:
             return
-        self._show("text", texts[0])
+        self._say(texts[0])
         self._sentence.deltas(self._block, texts[1:])
-        self._text_chars += sum(map(len, texts))
+        self._text_chars += sum(map(len, texts[1:]))
 
     def _take_chunk(self, chunk: Chunk) -> None:
         if given(chunk.error) is not None:
@@ -124,9 +126,10 @@ class ChatDecoder(StreamDecoder):
             self._citations = [Citation(each.url, each.title or each.url, 0, whole) for each in chunk.search_results]
 
     def _take_delta(self, delta: Delta) -> None:
-        if delta.content:
-            self._show("text", delta.content)
-            self._text_chars += len(delta.content)
+        if isinstance(delta.content, list):
+            self._take_parts(delta.content)
+        elif delta.content:
+            self._say(delta.content)
         if thought := delta.reasoning_content or delta.reasoning:
             self._show("reasoning", thought)
         if delta.refusal:
@@ -142,7 +145,18 @@ class ChatDecoder(StreamDecoder):
         for picture in delta.images or ():
             self._take_picture(picture)
 
+    def _take_parts(self, parts: Sequence[ContentPart]) -> None:
+        for part in parts:
+            if thought := "".join(each.text for each in part.thinking or ()):
+                self._show("reasoning", thought)
+            if part.text:
+                self._say(part.text)
+
     # Blocks.
+
+    def _say(self, text: str) -> None:
+        self._show("text", text)
+        self._text_chars += len(text)
 
     def _show(self, kind: str, text: str) -> None:
         if self._block is None or self._block[0] != kind:

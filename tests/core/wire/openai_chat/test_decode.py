@@ -81,6 +81,7 @@ TWO_CALLS: list[Event] = [
     ToolCallEnd(1),
     Finish("tool_calls", "tool_calls"),
 ]
+THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "m"}]}
 END = frame(finish="stop")
 CALLED = frame(finish="tool_calls")
 DONE = b"data: [DONE]\n\n"
@@ -140,6 +141,25 @@ CASES = [
             ReasoningEnd(0),
             TextStart(1),
             TextDelta(1, "Hi"),
+            TextEnd(1),
+            Finish("stop", "stop"),
+        ],
+    ),
+    Case(
+        "a content that is a list holds thoughts and text",
+        frame({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "h"}], "closed": False}]})
+        + frame({"content": [THINKING, {"type": "text", "text": "H"}]})
+        + frame({"content": "i"})
+        + END,
+        [
+            Start("m"),
+            ReasoningStart(0),
+            ReasoningDelta(0, "h"),
+            ReasoningDelta(0, "m"),
+            ReasoningEnd(0),
+            TextStart(1),
+            TextDelta(1, "H"),
+            TextDelta(1, "i"),
             TextEnd(1),
             Finish("stop", "stop"),
         ],
