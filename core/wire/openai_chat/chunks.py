@@ -98,6 +98,9 @@ class SearchResult(Struct, frozen=True):
 
 
 class Chunk(Struct, frozen=True):
+    """A chunk. vLLM states an error in the chunk's place, as an object of that name."""
+
+    object: str | None = None
     model: str | None = None
     choices: list[Choice] | None = None
     usage: ChunkUsage | None = None

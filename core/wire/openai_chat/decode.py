@@ -8,6 +8,7 @@ from core.errors import (
     MALFORMED_JSON,
     InvalidRequest,
     ProtocolViolation,
+    UpstreamError,
 )
 from core.events import Citation, Finish, FinishReason, Start, Usage
 from core.json_body import given
@@ -87,7 +88,18 @@ class ChatDecoder(StreamDecoder):
         if frame == b"[DONE]":
             self._is_over = True
             return
-        self._take_chunk(_CHUNK.decode(frame))
+        if name == b"error":
+            raise self._stated(frame)
+        chunk = _CHUNK.decode(frame)
+        if chunk.object == "error" or given(chunk.error) is not None:
+            raise self._stated(frame)
+        self._take_chunk(chunk)
+
+    def _stated(self, frame: bytes) -> UpstreamError:
+        """Return the error that a frame states: in its field `error`, or by its own fields."""
+        said = _ANY.decode(frame)
+        is_within = isinstance(said, dict) and said.get("error") is not None
+        return failure(self._upstream, said if is_within else {"error": said})
 
     def _bare_text(self, frame: bytes) -> str | None:
         try:
@@ -98,8 +110,8 @@ class ChatDecoder(StreamDecoder):
         text = delta.content if delta else None
         if not isinstance(text, str):
             return None
-        bare = Chunk(chunk.model, [Choice(delta=Delta(text))], error=chunk.error)
-        return text if chunk == bare and given(chunk.error) is None else None
+        bare = Chunk(chunk.object, chunk.model, [Choice(delta=Delta(text))])
+        return text if chunk == bare and chunk.object != "error" else None
 
     def _take_texts(self, texts: Sequence[str], example: bytes) -> None:
         texts = [text for text in texts if text]
@@ -110,8 +122,6 @@ class ChatDecoder(StreamDecoder):
         self._text_chars += sum(map(len, texts[1:]))
 
     def _take_chunk(self, chunk: Chunk) -> None:
-        if given(chunk.error) is not None:
-            raise failure(self._upstream, {"error": _ANY.decode(chunk.error)})
         if not self._sentence.started:
             self._sentence.start(Start(chunk.model or None, self._ignored))
         for choice in chunk.choices or ():

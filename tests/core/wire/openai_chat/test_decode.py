@@ -11,7 +11,7 @@ from hypothesis import given
 from msgspec import Struct, structs
 
 from core.contracts import Encoder
-from core.errors import GatewayError, ProtocolViolation, RateLimited, UpstreamUnavailable
+from core.errors import GatewayError, ProtocolViolation, RateLimited, UpstreamRejected, UpstreamUnavailable
 from core.events import (
     Citation,
     Event,
@@ -385,6 +385,24 @@ FAILING = [
     Failing("an error in the stream", b'data: {"error": {"message": "busy"}}\n\n', UpstreamUnavailable, "busy"),
     Failing("an error that is a text", b'data: {"error": "busy"}\n\n', UpstreamUnavailable, "busy"),
     Failing("a limit in the stream", b'data: {"error": {"code": 429, "message": "slow"}}\n\n', RateLimited, "slow"),
+    Failing(
+        "an error in the place of a chunk",
+        frame({"content": "Hi"}) + b'data: {"object": "error", "message": "too long", "code": 400}\n\n',
+        UpstreamRejected,
+        "too long",
+    ),
+    Failing(
+        "an error by the event's name",
+        b'event: error\ndata: {"message": "boom"}\n\n',
+        UpstreamUnavailable,
+        "boom",
+    ),
+    Failing(
+        "an error by the event's name that is no object",
+        b'event: error\ndata: "boom"\n\n',
+        UpstreamUnavailable,
+        "boom",
+    ),
     Failing("no JSON", b"data: {\n\n", ProtocolViolation, "it is not JSON"),
     Failing("a field of the wrong type", b'data: {"choices": 1}\n\n', ProtocolViolation, "wrong type"),
     Failing("a call without a name", frame(arguments("{}")) + CALLED, ProtocolViolation, "without a name"),
