@@ -3,14 +3,18 @@
 `reasoning_content` (DeepSeek, many others) and `reasoning` (OpenRouter, Groq) are one thing under two names.
 """
 
+from typing import TypeAlias
+
 from msgspec import Raw, Struct
 
 from core.json_body import NULL
 
 
 class CallFunction(Struct, frozen=True):
+    """Some vendors give the arguments as the object that they are."""
+
     name: str | None = None
-    arguments: str | None = None
+    arguments: str | dict[str, Raw] | None = None
 
 
 class CallCustom(Struct, frozen=True):
@@ -38,13 +42,20 @@ class Picture(Struct, frozen=True):
 class UrlCitation(Struct, frozen=True):
     url: str = ""
     title: str | None = None
-    start_index: int = 0
-    end_index: int = 0
+    start_index: int | None = None
+    end_index: int | None = None
 
 
 class Annotation(Struct, frozen=True):
     type: str = ""
     url_citation: UrlCitation | None = None
+
+
+class ReasoningDetail(Struct, frozen=True):
+    """A piece of reasoning as OpenRouter has it, beside `reasoning` or alone: its words, or a summary of them."""
+
+    text: str | None = None
+    summary: str | None = None
 
 
 class Thought(Struct, frozen=True):
@@ -65,27 +76,32 @@ class Delta(Struct, frozen=True):
     refusal: str | None = None
     tool_calls: list[CallDelta] | None = None
     function_call: CallFunction | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
     images: list[Picture] | None = None
     annotations: list[Annotation] | None = None
 
 
 class Choice(Struct, frozen=True):
-    index: int = 0
+    index: int | None = 0
     delta: Delta | None = None
     finish_reason: str | None = None
 
 
+Count: TypeAlias = int | float
+"""A whole number, which some vendors write as `3.0`."""
+
+
 class PromptDetails(Struct, frozen=True):
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
 
 
 class CompletionDetails(Struct, frozen=True):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Count | None = None
 
 
 class ChunkUsage(Struct, frozen=True):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
 

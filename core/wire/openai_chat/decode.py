@@ -15,7 +15,18 @@ from core.json_body import given
 from core.media import read_data_url
 from core.stream_decoder import StreamDecoder
 from core.vendor_errors import failure
-from core.wire.openai_chat.chunks import CallDelta, Choice, Chunk, ChunkUsage, ContentPart, Delta, Picture
+from core.wire.openai_chat.chunks import (
+    CallDelta,
+    Choice,
+    Chunk,
+    ChunkUsage,
+    ContentPart,
+    Count,
+    Delta,
+    Picture,
+    ReasoningDetail,
+    UrlCitation,
+)
 
 _CHUNK = json.Decoder(Chunk)
 _ANY = json.Decoder()
@@ -75,7 +86,7 @@ class ChatDecoder(StreamDecoder):
         self._block: tuple[str, int] | None = None
         self._blocks = 0
         self._text_chars = 0
-        self._citations: list[Citation] = []
+        self._sources: list[UrlCitation] = []
         self._calls: dict[int, Call] = {}
         self._made = 0
         self._raw_reason: str | None = None
@@ -83,7 +94,7 @@ class ChatDecoder(StreamDecoder):
         self._is_over = False
 
     def _take(self, name: bytes, frame: bytes) -> None:
-        if self._is_over:
+        if self._is_over or not frame:
             return
         if frame == b"[DONE]":
             self._is_over = True
@@ -107,10 +118,11 @@ class ChatDecoder(StreamDecoder):
         except MALFORMED_JSON:
             return None
         delta = chunk.choices[0].delta if chunk.choices else None
-        text = delta.content if delta else None
-        if not isinstance(text, str):
+        if delta is None or not isinstance(text := delta.content, str):
             return None
-        bare = Chunk(chunk.object, chunk.model, [Choice(delta=Delta(text))])
+        # OpenRouter says in each chunk that there are no details of reasoning.
+        details = None if delta.reasoning_details else delta.reasoning_details
+        bare = Chunk(chunk.object, chunk.model, [Choice(delta=Delta(text, reasoning_details=details))])
         return text if chunk == bare and chunk.object != "error" else None
 
     def _take_texts(self, texts: Sequence[str], example: bytes) -> None:
@@ -125,29 +137,27 @@ class ChatDecoder(StreamDecoder):
         if not self._sentence.started:
             self._sentence.start(Start(chunk.model or None, self._ignored))
         for choice in chunk.choices or ():
-            if choice.index == 0:
+            if not choice.index:
                 if choice.delta is not None:
                     self._take_delta(choice.delta)
                 self._raw_reason = choice.finish_reason or self._raw_reason
         if chunk.usage is not None:
             self._usage = _usage(chunk.usage) or self._usage
         if chunk.search_results:
-            whole = self._text_chars
-            self._citations = [Citation(each.url, each.title or each.url, 0, whole) for each in chunk.search_results]
+            self._sources = [UrlCitation(each.url, each.title) for each in chunk.search_results]
 
     def _take_delta(self, delta: Delta) -> None:
         if isinstance(delta.content, list):
             self._take_parts(delta.content)
         elif delta.content:
             self._say(delta.content)
-        if thought := delta.reasoning_content or delta.reasoning:
+        if thought := delta.reasoning_content or delta.reasoning or _words(delta.reasoning_details):
             self._show("reasoning", thought)
         if delta.refusal:
-            self._show("text", delta.refusal)
+            self._say(delta.refusal)
         for annotation in delta.annotations or ():
-            if cited := annotation.url_citation:
-                title = cited.title or cited.url
-                self._citations.append(Citation(cited.url, title, cited.start_index, cited.end_index))
+            if annotation.url_citation:
+                self._sources.append(annotation.url_citation)
         for position, call in enumerate(delta.tool_calls or ()):
             self._take_call(position if call.index is None else call.index, call)
         if delta.function_call is not None:
@@ -180,14 +190,27 @@ class ChatDecoder(StreamDecoder):
     def _end_block(self) -> None:
         if self._block is not None:
             is_text = self._block[0] == "text"
-            self._sentence.end(self._block, tuple(self._citations) if is_text else ())
+            self._sentence.end(self._block, self._citations() if is_text else ())
             if is_text:
-                self._citations, self._text_chars = [], 0
+                self._sources, self._text_chars = [], 0
             self._block = None
+
+    def _citations(self) -> tuple[Citation, ...]:
+        """Return the sources of the text that ends; one without a place stands for all of it."""
+        whole = self._text_chars
+        return tuple(
+            Citation(
+                source.url,
+                source.title or source.url,
+                0 if source.start_index is None else source.start_index,
+                whole if source.end_index is None else source.end_index,
+            )
+            for source in self._sources
+        )
 
     def _take_call(self, place: int, delta: CallDelta) -> None:
         name = (delta.function and delta.function.name) or (delta.custom and delta.custom.name)
-        text = (delta.function and delta.function.arguments) or (delta.custom and delta.custom.input) or ""
+        text = _arguments(delta)
         call = self._calls.get(place)
         if call is None or (name and call.is_followed(delta.id, text)):
             call = self._new_call(place)
@@ -226,9 +249,14 @@ class ChatDecoder(StreamDecoder):
                 self._sentence.end(call)
 
     def _take_picture(self, picture: Picture) -> None:
+        url = picture.image_url.url
+        if url[:8].lower().startswith(("http://", "https://")):
+            # The bytes are not here: what can be shown is where they are.
+            self._say(f"\n\n![image]({url})" if self._text_chars else f"![image]({url})")
+            return
         self._end_block()
         try:
-            blob = read_data_url(picture.image_url.url, "images")
+            blob = read_data_url(url, "images")
         except InvalidRequest as error:
             message = f"{self._upstream} sent a picture that is no data URL"
             raise ProtocolViolation(message, upstream=self._upstream) from error
@@ -255,13 +283,26 @@ class ChatDecoder(StreamDecoder):
         self._sentence.finish(Finish(reason, raw, self._usage))
 
 
+def _arguments(delta: CallDelta) -> str:
+    arguments = delta.function.arguments if delta.function else delta.custom and delta.custom.input
+    return json.encode(arguments).decode() if isinstance(arguments, dict) else arguments or ""
+
+
+def _words(details: Sequence[ReasoningDetail] | None) -> str:
+    return "".join(detail.text or detail.summary or "" for detail in details) if details else ""
+
+
 def _usage(usage: ChunkUsage) -> Usage | None:
     if usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return Usage(
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        cached_input_tokens=prompt.cached_tokens if prompt else None,
-        reasoning_tokens=completion.reasoning_tokens if completion else None,
+        input_tokens=int(usage.prompt_tokens),
+        output_tokens=int(usage.completion_tokens),
+        cached_input_tokens=_whole(prompt.cached_tokens if prompt else None),
+        reasoning_tokens=_whole(completion.reasoning_tokens if completion else None),
     )
+
+
+def _whole(count: Count | None) -> int | None:
+    return None if count is None else int(count)

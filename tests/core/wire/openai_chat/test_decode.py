@@ -330,6 +330,25 @@ CASES = [
         ],
     ),
     Case(
+        "a source whose place is null stands for the whole text",
+        frame(
+            {
+                "content": "H",
+                "annotations": [{"url_citation": {"url": "https://a.example", "start_index": None, "end_index": None}}],
+            }
+        )
+        + frame({"content": "i"})
+        + END,
+        [
+            Start("m"),
+            TextStart(0),
+            TextDelta(0, "H"),
+            TextDelta(0, "i"),
+            TextEnd(0, (Citation("https://a.example", "https://a.example", 0, 2),)),
+            Finish("stop", "stop"),
+        ],
+    ),
+    Case(
         "sources without a place stand for the whole text",
         frame({"content": "Hi"}, search_results=[{"url": "https://a.example"}])
         + frame({}, "stop", search_results=[{"url": "https://a.example"}]),
@@ -359,6 +378,82 @@ CASES = [
             choices=[{"index": 1, "delta": {"content": "x"}}, {"index": 0, "delta": {}, "finish_reason": "length"}],
         ),
         [Start("m"), Finish("length", "length")],
+    ),
+    Case(
+        "a choice whose index is null is the one that was asked for",
+        frame(choices=[{"index": None, "delta": {"content": "Hi"}, "finish_reason": "stop"}]),
+        [Start("m"), TextStart(0), TextDelta(0, "Hi"), TextEnd(0), Finish("stop", "stop")],
+    ),
+    Case(
+        "arguments that are an object are its JSON",
+        frame(call(**{**OPEN, "function": {"name": "f", "arguments": {"a": [1, "x"]}}})) + CALLED,
+        [
+            Start("m"),
+            ToolCallStart(0, "c1", "f"),
+            ToolCallDelta(0, '{"a":[1, "x"]}'),
+            ToolCallEnd(0),
+            Finish("tool_calls", "tool_calls"),
+        ],
+    ),
+    Case(
+        "a call without arguments has none",
+        frame(call(**OPEN)) + CALLED,
+        [
+            Start("m"),
+            ToolCallStart(0, "c1", "f"),
+            ToolCallDelta(0, "{}"),
+            ToolCallEnd(0),
+            Finish("tool_calls", "tool_calls"),
+        ],
+    ),
+    Case(
+        "counts may be written as fractions",
+        END
+        + frame(
+            usage={
+                "prompt_tokens": 3.0,
+                "completion_tokens": 1.0,
+                "prompt_tokens_details": {"cached_tokens": 2.0},
+                "completion_tokens_details": {"reasoning_tokens": 0.0},
+            }
+        ),
+        [Start("m"), Finish("stop", "stop", Usage(3, 1, 2, 0))],
+    ),
+    Case(
+        "an event without data says nothing",
+        b"data:\n\n" + frame({"content": "Hi"}) + b"data: \n\n" + END,
+        [Start("m"), TextStart(0), TextDelta(0, "Hi"), TextEnd(0), Finish("stop", "stop")],
+    ),
+    Case(
+        "a picture elsewhere is a link in the text",
+        frame({"content": "Look."}) + frame({"images": [{"image_url": {"url": "https://a.example/x.png"}}]}) + END,
+        [
+            Start("m"),
+            TextStart(0),
+            TextDelta(0, "Look."),
+            TextDelta(0, "\n\n![image](https://a.example/x.png)"),
+            TextEnd(0),
+            Finish("stop", "stop"),
+        ],
+    ),
+    Case(
+        "details of reasoning are shown where there is nothing else of it",
+        frame({"reasoning": "h", "reasoning_details": [{"type": "reasoning.text", "text": "h"}]})
+        + frame({"reasoning_details": [{"type": "reasoning.summary", "summary": "m"}]})
+        + frame({"reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]})
+        + frame({"content": "Hi", "reasoning_details": []})
+        + END,
+        [
+            Start("m"),
+            ReasoningStart(0),
+            ReasoningDelta(0, "h"),
+            ReasoningDelta(0, "m"),
+            ReasoningEnd(0),
+            TextStart(1),
+            TextDelta(1, "Hi"),
+            TextEnd(1),
+            Finish("stop", "stop"),
+        ],
     ),
     Case("a reason nobody knows keeps its word", frame({}, "mood"), [Start("m"), Finish("other", "mood")]),
     Case("a missing [DONE] after the finish is no failure", END, [Start("m"), Finish("stop", "stop")]),
