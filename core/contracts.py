@@ -171,11 +171,15 @@ class Recalled(Struct, frozen=True):
 class Decoder(Protocol):
     """Turns an upstream's bytes into events, whatever the chunking."""
 
+    @property
+    def over(self) -> bool:
+        """Say whether the last word was said, so that there is nothing to wait for."""
+
     def feed(self, data: bytes) -> list[Event]:
         """Raise an `UpstreamError` that the bytes spell out, or `ProtocolViolation`."""
 
     def close(self) -> list[Event]:
-        """Return the last events; raise `UpstreamUnavailable` if the stream was cut short."""
+        """Return the last events; raise what `feed` raised, or `UpstreamUnavailable` if the stream was cut short."""
 
 
 class Upstream(Protocol):

@@ -76,6 +76,11 @@ class Sentence:
         out, self._out = self._out, []
         return out
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no block has begun."""
+        return self._index < 0
+
     def start(self, start: Start) -> None:
         """Open the sentence, unless it is open already."""
         if not self.started:

@@ -32,6 +32,11 @@ class StreamDecoder(ABC):
         self._run: TextRun | None = None
         self._failure: UpstreamError | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether the stream has said its last word."""
+        return self._sentence.finished
+
     def feed(self, data: bytes) -> list[Event]:
         """Return the events `data` completes; a failure that came behind some of them is raised by the next call."""
         if self._failure is not None:

@@ -108,17 +108,32 @@ class VendorApi(Struct, frozen=True):
         decoder: Decoder,
         headers: Mapping[str, str] = _NOTHING,
     ) -> AsyncGenerator[list[Event], None]:
-        """Yield the events of a streamed answer, a batch for each network read. Raises `UpstreamError`."""
+        """Yield the events of a streamed answer, a batch for each network read. Raises `UpstreamError`.
+
+        It ends with the answer's last word, whether or not the vendor hangs up then.
+        """
+        failed: UpstreamError | None = None
         async with self.request(transport, "POST", path, body, {"accept": EVENT_STREAM, **headers}) as reply:
             await self.expect(reply, EVENT_STREAM)
             try:
                 async for data in reply:
                     if events := decoder.feed(data):
                         yield events
-                if events := decoder.close():
-                    yield events
+                    if decoder.over:
+                        break
             except UpstreamError as error:
-                raise self._safe(error) from error.__cause__
+                failed = error
+            if events := self._last(decoder, failed):
+                yield events
+            await reply.drain()
+
+    def _last(self, decoder: Decoder, failed: UpstreamError | None) -> list[Event]:
+        """Return the last events. A connection that is lost when all has been said is no failure."""
+        try:
+            return decoder.close()
+        except UpstreamError as error:
+            failed = failed or error
+        raise self._safe(failed) from failed.__cause__
 
     async def relay(
         self,

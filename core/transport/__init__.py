@@ -23,6 +23,8 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
+from core.errors import UpstreamError
+
 if TYPE_CHECKING:
     import httpx
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from core.transport.public import Network
 
 __all__ = ["Content", "Fetched", "Reply", "Timeouts", "Transport"]
+
+DRAIN_S = 0.25
+"""How long the end of an answer that has said all is waited for, so that its connection can be used again."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_MOUNTS: Mapping[str, Callable[[], httpx.AsyncBaseTransport]] = MappingProxyType({})
@@ -97,6 +102,15 @@ class Reply:
             if len(body) >= limit_bytes:
                 break
         return bytes(body[:limit_bytes])
+
+    async def drain(self) -> None:
+        """Read an answer that has said all to its end, if that comes soon; whatever it is, it is no failure."""
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                async for _ in self:
+                    pass
+        except (TimeoutError, UpstreamError):
+            return
 
 
 class _Request(AbstractAsyncContextManager[Reply]):

@@ -37,6 +37,7 @@ from tests.core.transport_peers import (
     RESET,
     SECRET,
     WAIT,
+    Do,
     Proxy,
     Script,
     Server,
@@ -360,6 +361,29 @@ async def test_a_body_that_has_come_whole_need_not_be_read() -> None:
             pass
         assert await read_all(transport, server.url) == b"b"
         assert server.connections == 1
+
+
+async def test_a_connection_whose_answer_is_drained_is_used_again() -> None:
+    transport = make_transport()
+    rest = b"0\r\n\r\n"
+    async with Server((READ, CHUNKED + b"1\r\na\r\n", WAIT, rest, READ, sized(b"b"), HANG)) as server:
+        async with transport.request("GET", server.url) as reply:
+            assert await anext(aiter(reply)) == b"a"
+            server.proceed.set()
+            await reply.drain()
+        assert await read_all(transport, server.url) == b"b"
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("end", [HANG, RESET], ids=["held open", "lost"])
+async def test_an_end_that_does_not_come_is_not_waited_for(end: Do) -> None:
+    async with (
+        Server((READ, CHUNKED + b"1\r\na\r\n", end)) as server,
+        within_a_second(),
+        make_transport().request("GET", server.url) as reply,
+    ):
+        assert await anext(aiter(reply)) == b"a"
+        await reply.drain()
 
 
 class SpoiltCase(Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Calls to a vendor: what its answers mean, and bytes that pass as they are, whatever the network makes of them."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -13,11 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from core.accounts import Secret
 from core.errors import ProtocolViolation, RateLimited, UpstreamDenied, UpstreamError, UpstreamUnavailable
-from core.events import Event
+from core.events import Event, Finish, Start, TextDelta, TextEnd, TextStart
 from core.loopback.transport import LoopbackTransport
 from core.transport import Timeouts, Transport
 from core.vendor_http import WHOLE_ANSWER_FACTOR, VendorApi
 from core.vendors import Vendor
+from core.wire.openai_chat.decode import ChatDecoder
 from tests.strategies import pieces
 
 pytestmark = pytest.mark.anyio
@@ -30,12 +32,13 @@ WHOLE = b"".join(CHUNKS)
 
 
 class Says(Struct, frozen=True):
-    """An answer: its pieces, and whether the connection is lost behind them."""
+    """An answer: its pieces, and whether the connection is lost behind them, or held."""
 
     pieces: Sequence[bytes]
     status: int = 200
     media_type: str = EVENTS
     cut: bool = False
+    held: bool = False
 
 
 class World:
@@ -57,6 +60,8 @@ class World:
         await send({"type": "http.response.start", "status": says.status, "headers": headers})
         for piece in says.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if says.held:
+            await asyncio.Event().wait()
         await send({"type": "http.response.body", "body": b"", "more_body": says.cut})
 
     async def relayed(self) -> tuple[list[bytes], UpstreamError | None]:
@@ -193,16 +198,48 @@ async def test_a_message_that_quotes_the_key_does_not_show_it(says: Says) -> Non
 
 async def test_an_error_of_a_decoder_does_not_show_the_key_either() -> None:
     class Decoder:
+        over = False
+
         def feed(self, data: bytes) -> list[Event]:
             raise UpstreamUnavailable(f"no, {KEY}")
 
         def close(self) -> list[Event]:
-            return []
+            return self.feed(b"")
 
     world = World(Says(CHUNKS))
     with pytest.raises(UpstreamUnavailable, match=r"^no, \(key\)$"):
         async for _ in world.api.stream(world.transport, "/chat", b"{}", Decoder()):
             pass
+
+
+HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+STOPPED = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+ENDED = [
+    Says([HELLO, STOPPED, DONE]),
+    Says([HELLO, STOPPED, DONE], cut=True),
+    Says([HELLO, STOPPED], cut=True),
+    Says([HELLO, STOPPED, DONE], held=True),
+]
+
+
+@pytest.mark.parametrize(
+    "says", ENDED, ids=["in order", "lost behind it", "lost behind its reason", "held open behind it"]
+)
+async def test_a_stream_ends_with_its_last_word(says: Says) -> None:
+    world = World(says)
+    async with asyncio.timeout(4):
+        batches = [batch async for batch in world.api.stream(world.transport, "/chat", b"{}", ChatDecoder("acme"))]
+    events = [event for batch in batches for event in batch]
+    assert events == [Start(), TextStart(0), TextDelta(0, "Hi"), TextEnd(0), Finish("stop", "stop")]
+
+
+async def test_a_connection_that_is_lost_before_the_last_word_is_the_failure() -> None:
+    world = World(Says([HELLO], cut=True))
+    with pytest.raises(UpstreamUnavailable) as caught:
+        async for _ in world.api.stream(world.transport, "/chat", b"{}", ChatDecoder("acme")):
+            pass
+    assert "cut its stream off" not in caught.value.message
 
 
 class Fetched(Struct, frozen=True):

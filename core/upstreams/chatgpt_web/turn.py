@@ -29,9 +29,6 @@ from core.wire.chatgpt_web.research import WIDGET_QUERY
 from core.wire.chatgpt_web.stream import TurnDecoder
 from core.wire.chatgpt_web.types import Conduit
 
-DRAIN_S = 0.25
-"""How long the end of a finished stream is waited for, so that its connection can be used again."""
-
 RESUME_PATH = "/f/conversation/resume"
 RESUME_STATUSES = frozenset({408, 409, 425, 429, 502, 504})
 RESUME_TRIES = 12
@@ -216,7 +213,7 @@ class TurnRun:
                 break
         if events := await self._pictures.among(decoder.end_of_stream()):
             yield events
-        await _drain(reply)
+        await reply.drain()
 
     @property
     def _draws(self) -> bool:
@@ -330,13 +327,3 @@ def _growing(longest_s: float) -> Iterator[float]:
     while True:
         yield pause_s
         pause_s = min(pause_s * PAUSE_GROWTH, longest_s)
-
-
-async def _drain(reply: Reply) -> None:
-    """Read a finished stream to its end, if that comes soon."""
-    try:
-        async with asyncio.timeout(DRAIN_S):
-            async for _ in reply:
-                pass
-    except (TimeoutError, UpstreamError):
-        return

@@ -63,8 +63,11 @@ async def _attempt(
         async for data in reply:
             if events := decoder.feed(data):
                 yield events
+            if decoder.over:
+                break
         if events := decoder.close():
             yield events
+        await reply.drain()
 
 
 async def listed(session: Session) -> Sequence[str]:

@@ -91,13 +91,13 @@ class ChatDecoder(StreamDecoder):
         self._made = 0
         self._raw_reason: str | None = None
         self._usage: Usage | None = None
-        self._is_over = False
 
     def _take(self, name: bytes, frame: bytes) -> None:
-        if self._is_over or not frame:
+        if self._sentence.finished or not frame:
             return
         if frame == b"[DONE]":
-            self._is_over = True
+            if self._raw_reason is not None or not self._sentence.is_empty:
+                self._finish()
             return
         if name == b"error":
             raise self._stated(frame)
@@ -127,7 +127,7 @@ class ChatDecoder(StreamDecoder):
 
     def _take_texts(self, texts: Sequence[str], example: bytes) -> None:
         texts = [text for text in texts if text]
-        if self._is_over or not texts:
+        if self._sentence.finished or not texts:
             return
         self._say(texts[0])
         self._sentence.deltas(self._block, texts[1:])
@@ -265,22 +265,23 @@ class ChatDecoder(StreamDecoder):
     # The end.
 
     def _end(self) -> bool:
+        if self._sentence.finished:
+            return True
         if self._raw_reason is None:
             return False
-        self._finish(self._raw_reason)
+        self._finish()
         return True
 
-    def _finish(self, raw: str) -> None:
-        if self._sentence.finished:
-            return
+    def _finish(self) -> None:
+        """Finish, with a reason or, where there is a terminator, without one."""
         if any(not call.begun for call in self._calls.values()):
             raise ProtocolViolation(f"{self._upstream} made a call without a name", upstream=self._upstream)
         self._end_block()
-        reason = _FINISHES.get(raw, "other")
+        reason = _FINISHES.get(self._raw_reason or "", "other")
         if self._calls and reason in ("stop", "other"):
             reason = "tool_calls"
         self._sentence.start(Start(None, self._ignored))
-        self._sentence.finish(Finish(reason, raw, self._usage))
+        self._sentence.finish(Finish(reason, self._raw_reason, self._usage))
 
 
 def _arguments(delta: CallDelta) -> str:

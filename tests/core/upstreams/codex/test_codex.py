@@ -67,6 +67,11 @@ async def test_the_gateway_says_who_it_is() -> None:
     assert str(UUID(headers["session_id"])) == heard.json["prompt_cache_key"] == headers["session_id"]
 
 
+async def test_a_connection_that_is_lost_behind_the_last_word_is_no_failure() -> None:
+    world = World(structs.replace(ANSWER, cut=True))
+    assert await world.events(world.of()) == SAID
+
+
 async def test_the_workspace_is_the_tokens_own_when_no_other_is_named() -> None:
     token = jwt(**{"https://api.openai.com/auth": {"chatgpt_account_id": "workspace-7"}})
     world = World(tokens=token)

@@ -457,6 +457,16 @@ CASES = [
     ),
     Case("a reason nobody knows keeps its word", frame({}, "mood"), [Start("m"), Finish("other", "mood")]),
     Case("a missing [DONE] after the finish is no failure", END, [Start("m"), Finish("stop", "stop")]),
+    Case(
+        "a [DONE] without a reason ends what was said",
+        frame({"content": "Hi"}) + DONE,
+        [Start("m"), TextStart(0), TextDelta(0, "Hi"), TextEnd(0), Finish("other")],
+    ),
+    Case(
+        "a [DONE] without a reason ends calls too",
+        frame(call(**WHOLE)) + DONE,
+        [*TWO_CALLS[:4], Finish("tool_calls")],
+    ),
     Case("nothing counts after [DONE]", END + DONE + frame({"content": "x"}), [Start("m"), Finish("stop", "stop")]),
 ]
 
@@ -477,6 +487,7 @@ FAILING = [
     Failing("cut before its finish", frame({"content": "Hi"}), UpstreamUnavailable, "cut its stream off"),
     Failing("nothing at all", b"", UpstreamUnavailable, "cut its stream off"),
     Failing("only [DONE]", DONE, UpstreamUnavailable, "cut its stream off"),
+    Failing("a [DONE] behind nothing", frame({"content": ""}) + DONE, UpstreamUnavailable, "cut its stream off"),
     Failing("an error in the stream", b'data: {"error": {"message": "busy"}}\n\n', UpstreamUnavailable, "busy"),
     Failing("an error that is a text", b'data: {"error": "busy"}\n\n', UpstreamUnavailable, "busy"),
     Failing("a limit in the stream", b'data: {"error": {"code": 429, "message": "slow"}}\n\n', RateLimited, "slow"),
