@@ -103,6 +103,7 @@ ROWS = [
             "core.sse",
             "core.text",
             "core.text_runs",
+            "core.tool_names",
             "core.vectors",
             "core.vendor_errors",
         ),

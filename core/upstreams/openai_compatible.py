@@ -91,7 +91,8 @@ class OpenAICompatible:
             wanted = responses.build_request(exchange, "openai")
             return "/responses", wanted.body, ResponsesDecoder(self.name, partial(failure, self.name), wanted.ignored)
         built = build_request(exchange, self._flavour)
-        return "/chat/completions", built.body, ChatDecoder(self.name, built.ignored, f"call_{exchange.id}")
+        decoder = ChatDecoder(self.name, built.ignored, f"call_{exchange.id}", built.names.own)
+        return "/chat/completions", built.body, decoder
 
     def relays(self, exchange: Exchange) -> bool:
         lane = _LANES.get(exchange.dialect.name)

@@ -12,8 +12,8 @@ from core.errors import MALFORMED_JSON
 from core.events import TextDelta
 from core.request import ChatRequest
 from core.text_runs import TextRun, write_run
+from core.tool_names import Names
 from core.wire.anthropic.decode import MessagesDecoder
-from core.wire.anthropic.names import Names
 from core.wire.openai_chat.decode import ChatDecoder
 from tests.core.outcomes import outcome_of
 from tests.strategies import MANY

@@ -12,8 +12,8 @@ from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
 from core.request import ChatRequest, Effort, Reasoning, ReasoningOptions, Tool, ToolResult
+from core.tool_names import Names
 from core.wire.anthropic import thinking
-from core.wire.anthropic.names import Names
 from core.wire.anthropic.opaque import WIRE, Seal, seal_of
 from core.wire.anthropic.schemas import adapted, arguments_schema
 from core.wire.anthropic.turns import system_blocks, turns

@@ -12,9 +12,9 @@ from core.errors import MALFORMED_JSON, ProtocolViolation
 from core.events import Citation, Finish, FinishReason, Start, Usage
 from core.free_text import free_text
 from core.stream_decoder import StreamDecoder
+from core.tool_names import Names
 from core.wire.anthropic.errors import stated_error
 from core.wire.anthropic.events import ContentBlock, Delta, Fault, Source, StreamEvent, TokenCounts
-from core.wire.anthropic.names import Names
 from core.wire.anthropic.opaque import sealed
 
 _EVENT = json.Decoder(StreamEvent)

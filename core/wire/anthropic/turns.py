@@ -22,7 +22,7 @@ from core.request import (
     ToolCall,
     ToolResult,
 )
-from core.wire.anthropic.names import Names, call_id
+from core.tool_names import Names, call_id
 from core.wire.anthropic.objects import call_input
 from core.wire.anthropic.opaque import seal_of
 

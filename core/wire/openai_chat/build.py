@@ -28,6 +28,7 @@ from core.request import (
     ToolCall,
     ToolResult,
 )
+from core.tool_names import Names
 
 Object: TypeAlias = dict[str, Any]
 Flavour: TypeAlias = Literal["openai", "compatible"]
@@ -41,16 +42,22 @@ MAX_STOPS = 4
 """How many stop sequences OpenAI takes (its API reference); the gateway itself sees to all of them."""
 
 
+MAX_NAME_CHARS = 64
+"""How long a tool's name may be (`^[a-zA-Z0-9_-]{1,64}$`: OpenAI's API reference, and DeepSeek's)."""
+
+
 class Built(Struct, frozen=True):
-    """A request's body, and what of the request it does not carry."""
+    """A request's body, what of the request it does not carry, and what its tools are called in it."""
 
     body: bytes
     ignored: tuple[str, ...]
+    names: Names
 
 
 def build_request(exchange: Exchange, flavour: Flavour) -> Built:
     """Return the body of a streamed request. Raises `Unsupported`, naming the field."""
-    request = exchange.request
+    names = Names(exchange.request, MAX_NAME_CHARS)
+    request = names.renamed(exchange.request)
     _refuse(request, exchange.target.upstream.name)
     extras, ignored = _extras(exchange)
     fields: Object = {
@@ -64,7 +71,7 @@ def build_request(exchange: Exchange, flavour: Flavour) -> Built:
     }
     if request.output_format is not None and request.output_format.kind != "text":
         fields["response_format"] = _response_format(request.output_format)
-    return Built(json.encode(fields), (*ignored, *request.ignored))
+    return Built(json.encode(fields), (*ignored, *request.ignored), names)
 
 
 def _refuse(request: ChatRequest, upstream: str) -> None:

@@ -1,6 +1,6 @@
 """A Chat Completions stream, OpenAI's or a compatible vendor's, to canonical events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import json
 
@@ -78,10 +78,21 @@ class Call:
 
 
 class ChatDecoder(StreamDecoder):
-    """Decodes one stream. `upstream` is the vendor's name in errors, `call_id` makes the ids that it leaves out."""
+    """Decodes one stream.
 
-    def __init__(self, upstream: str, ignored: tuple[str, ...] = (), call_id: str = "call") -> None:
+    `upstream` is the vendor's name in errors, `call_id` makes the ids that it leaves out, `own_name` tells what the
+    client calls a tool of this name.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        ignored: tuple[str, ...] = (),
+        call_id: str = "call",
+        own_name: Callable[[str], str] = str,
+    ) -> None:
         super().__init__(upstream, ignored)
+        self._own_name = own_name
         self._call_id = call_id
         self._block: tuple[str, int] | None = None
         self._blocks = 0
@@ -238,7 +249,8 @@ class ChatDecoder(StreamDecoder):
         self._end_whole_calls()
         call.begun = True
         identity = call.id or call.identity
-        self._sentence.begin(call, "call", identity, call.name, "custom" if call.is_custom else "function")
+        name = self._own_name(call.name)
+        self._sentence.begin(call, "call", identity, name, "custom" if call.is_custom else "function")
         for piece in call.pieces:
             self._sentence.delta(call, piece)
 

@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 from core.accounts import Secret
 from core.contracts import Exchange, Target
 from core.errors import NotFound
-from core.events import Finish, TextDelta
+from core.events import Finish, TextDelta, ToolCallStart
 from core.loopback.transport import LoopbackTransport
-from core.request import Turn
+from core.request import Tool, Turn
 from core.transport import Timeouts, Transport
 from core.upstreams.openai_compatible import OpenAICompatible
 from core.vendors import Abilities, Vendor
@@ -124,6 +124,15 @@ async def test_what_is_translated_is_asked_for_as_a_stream() -> None:
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["Hi"]
     assert isinstance(events[-1], Finish)
     assert json.loads(world.heard[0][1])["stream"] is True
+
+
+async def test_a_tool_that_was_sent_under_another_name_is_called_by_its_own() -> None:
+    called = b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"id":"c1","function":{"name":"mcp_get"}}]}}]}\n\n'
+    world = World(called, FINISH, DONE)
+    asking = world.asking(tools=(Tool("mcp.get"),))
+    events = [event async for batch in world.upstream.stream(asking, world.transport) for event in batch]
+    assert json.loads(world.heard[0][1])["tools"][0]["function"]["name"] == "mcp_get"
+    assert [event.name for event in events if isinstance(event, ToolCallStart)] == ["mcp.get"]
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from core.contracts import Decoder
 from core.events import Event, Finish
 from core.grammar import check, endings
 from core.request import ChatRequest
+from core.tool_names import Names
 from core.vendor_errors import failure
 from core.wire.anthropic.decode import MessagesDecoder
-from core.wire.anthropic.names import Names
 from core.wire.gemini.decode import GeminiDecoder
 from core.wire.openai_chat.decode import ChatDecoder
 from core.wire.openai_responses.decode import ResponsesDecoder

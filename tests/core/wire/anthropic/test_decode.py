@@ -38,9 +38,9 @@ from core.events import (
 from core.fold import FoldedText, Response, fold
 from core.grammar import check
 from core.request import ChatRequest, Reasoning, Tool, ToolCall
+from core.tool_names import Names
 from core.wire.anthropic import ANTHROPIC_MESSAGES
 from core.wire.anthropic.decode import MessagesDecoder
-from core.wire.anthropic.names import Names
 from core.wire.anthropic.opaque import sealed
 from tests.core.exchanges import exchange
 from tests.strategies import sentences

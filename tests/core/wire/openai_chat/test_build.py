@@ -269,6 +269,16 @@ def test_tools_and_the_choice_among_them(case: Choice) -> None:
     ]
 
 
+def test_a_tool_is_named_in_the_letters_that_openai_allows() -> None:
+    calling = Message("assistant", (ToolCall("c1", "mcp.get", "{}"),))
+    asking = asked(calling, tools=(Tool("mcp.get"), Tool("m" * 90)), tool_choice=ToolChoice("named", "mcp.get"))
+    body = built(asking)
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["mcp_get", "m" * 64]
+    assert body["tool_choice"]["function"]["name"] == "mcp_get"
+    assert body["messages"][0]["tool_calls"][0]["function"]["name"] == "mcp_get"
+    assert build_request(asking, "compatible").names.own("mcp_get") == "mcp.get"
+
+
 def test_a_schema_for_the_answer_goes_as_it_is() -> None:
     wanted = OutputFormat("json_schema", "thing", SCHEMA, True)
     assert built(asked(output_format=wanted))["response_format"] == {
