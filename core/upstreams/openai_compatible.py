@@ -15,7 +15,7 @@ from core.events import Event
 from core.file_form import FileForm
 from core.model_list import ModelList
 from core.passing import passing_body
-from core.request import Turn
+from core.request import OutputFormat, Turn
 from core.services import (
     Download,
     EmbeddingRequest,
@@ -71,6 +71,9 @@ class OpenAICompatible:
     def capabilities(self, model: str) -> Capabilities:
         abilities = self._vendor.abilities
         return Capabilities(abilities.tools, abilities.structured_output, _KNOBS)
+
+    def honours(self, wanted: OutputFormat, exchange: Exchange) -> bool:
+        return wanted.kind != "json_schema" or self._vendor.abilities.json_schema
 
     async def model_names(self, transport: Transport) -> Sequence[str]:
         async def ask() -> list[str]:

@@ -29,6 +29,8 @@ VENDORS = {
     "UPSTREAMS": '[{"name": "down", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "key": "loopback-x"},'
     ' {"name": "plain", "kind": "openai", "base_url": "loopback://openai/v1", "key": "loopback-y",'
     ' "capabilities": {"tools": false, "structured_output": false}},'
+    ' {"name": "schemaless", "kind": "openai", "base_url": "loopback://openai/v1", "key": "loopback-z",'
+    ' "capabilities": {"json_schema": false}},'
     ' {"name": "wrong", "kind": "openai", "base_url": "loopback://openai/v1", "key": "sk-bad-7f"}]',
 }
 ROUTE = "best=chatgpt_web/auto,openai/loopback-large"
@@ -121,6 +123,20 @@ def test_a_vendor_without_structured_output_is_given_it(gateway: Gateway, stream
     messages = [{"role": "user", "content": "How many?"}]
     answer = turn(client, stream, model="plain/loopback-small", messages=messages, response_format=format_)
     assert isinstance(json.loads(answer.content)["n"], int)
+
+
+@pytest.mark.parametrize(
+    ("format_", "passes"),
+    [
+        ({"type": "json_object"}, True),
+        ({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}, False),
+    ],
+    ids=["JSON passes as it is", "a schema is the gateway's matter"],
+)
+def test_a_vendor_whose_json_has_no_schema(gateway: Gateway, format_: dict[str, Any], passes: bool) -> None:
+    answer = gateway.chat("How many, in JSON?", model="schemaless/loopback-small", response_format=format_).json()
+    assert (answer.get("system_fingerprint") == "fp_loopback") is passes
+    assert isinstance(json.loads(answer["choices"][0]["message"]["content"]), dict)
 
 
 def turn(client: OpenAI, stream: bool, **fields: Any) -> Any:

@@ -10,6 +10,7 @@ from core.accounts import Secret
 from core.settings import Settings, SettingsError
 from core.vendors import KNOWN, Abilities, Known, ModelRoute, Vendor
 
+DEEPSEEK = Abilities(json_schema=False)
 LOCAL = '{"name": "local", "kind": "openai", "base_url": "http://127.0.0.1:9/v1"'
 
 
@@ -29,7 +30,7 @@ CASES = [
     Case(
         "its address may be another",
         {"DEEPSEEK_API_KEY": "k", "DEEPSEEK_BASE_URL": "http://127.0.0.1:9/v1/"},
-        (Vendor("deepseek", "openai", "http://127.0.0.1:9/v1", Secret("k"), ("deepseek*",)),),
+        (Vendor("deepseek", "openai", "http://127.0.0.1:9/v1", Secret("k"), ("deepseek*",), DEEPSEEK),),
     ),
     Case("an address alone adds nothing", {"GROQ_BASE_URL": "http://127.0.0.1:9"}, ()),
     Case(
@@ -128,6 +129,12 @@ def test_no_two_known_vendors_share_a_name_or_a_variable() -> None:
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "vendors.md"
+
+
+@pytest.mark.parametrize("name", Abilities.__struct_fields__)
+def test_an_ability_is_documented(name: str) -> None:
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    assert any(f"`{name}`" in row.split("|")[1] for row in rows)
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)

@@ -9,11 +9,11 @@ from msgspec import Struct, structs
 from starlette.types import Receive, Scope, Send
 
 from core.accounts import Secret
-from core.contracts import Exchange, Target
+from core.contracts import Exchange, Selective, Target
 from core.errors import NotFound
 from core.events import Finish, TextDelta, ToolCallStart
 from core.loopback.transport import LoopbackTransport
-from core.request import Tool, Turn
+from core.request import OutputFormat, OutputKind, Tool, Turn
 from core.transport import Timeouts, Transport
 from core.upstreams.openai_compatible import OpenAICompatible
 from core.vendors import Abilities, Vendor
@@ -115,6 +115,20 @@ PASSING = [
 def test_what_passes_as_it_is(case: Passing) -> None:
     world = World(abilities=case.abilities)
     assert world.upstream.relays(structs.replace(world.asking(**case.asking), dialect=case.dialect)) is case.passes
+
+
+@pytest.mark.parametrize(
+    ("kind", "abilities", "expected"),
+    [
+        ("json_schema", PLAIN, True),
+        ("json_schema", Abilities(json_schema=False), False),
+        ("json_object", Abilities(json_schema=False), True),
+    ],
+)
+def test_which_formats_it_answers_in(kind: OutputKind, abilities: Abilities, expected: bool) -> None:
+    world = World(abilities=abilities)
+    assert isinstance(world.upstream, Selective)
+    assert world.upstream.honours(OutputFormat(kind), world.asking()) is expected
 
 
 async def test_what_is_translated_is_asked_for_as_a_stream() -> None:
