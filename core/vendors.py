@@ -24,6 +24,7 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
 
     `json_schema` says that its structured output covers schemas.
     `responses`, `rerank` and `completions` say that it has that API too.
+    `stream_options` says that a stream's usage may be asked for; where it may not, it comes unasked.
     """
 
     tools: bool = True
@@ -32,6 +33,7 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
     responses: bool = False
     rerank: bool = False
     completions: bool = False
+    stream_options: bool = True
 
 
 class Vendor(Struct, frozen=True):
@@ -83,7 +85,14 @@ KNOWN: tuple[Known, ...] = (
     ),
     # "This response_format type is unavailable now": it knows json_object (api-docs.deepseek.com/guides/json_mode).
     Known("deepseek", "openai", "https://api.deepseek.com/v1", ("deepseek*",), Abilities(json_schema=False)),
-    Known("mistral", "openai", "https://api.mistral.ai/v1", ("mistral*", "ministral*", "magistral*", "codestral*")),
+    # It answered stream_options with 422 ("Extra inputs are not permitted"), and tells the usage without it.
+    Known(
+        "mistral",
+        "openai",
+        "https://api.mistral.ai/v1",
+        ("mistral*", "ministral*", "magistral*", "codestral*"),
+        Abilities(stream_options=False),
+    ),
     Known("xai", "openai", "https://api.x.ai/v1", ("grok*",)),
     Known("perplexity", "openai", "https://api.perplexity.ai", ("sonar*",)),
     Known("groq", "openai", "https://api.groq.com/openai/v1"),

@@ -93,7 +93,7 @@ class OpenAICompatible:
         if exchange.dialect.name == "openai_responses" and self._vendor.abilities.responses:
             wanted = responses.build_request(exchange, "openai")
             return "/responses", wanted.body, ResponsesDecoder(self.name, partial(failure, self.name), wanted.ignored)
-        built = build_request(exchange, self._flavour)
+        built = build_request(exchange, self._flavour, counted=self._vendor.abilities.stream_options)
         decoder = ChatDecoder(self.name, built.ignored, f"call_{exchange.id}", built.names.own)
         return "/chat/completions", built.body, decoder
 

@@ -54,8 +54,8 @@ class Built(Struct, frozen=True):
     names: Names
 
 
-def build_request(exchange: Exchange, flavour: Flavour) -> Built:
-    """Return the body of a streamed request. Raises `Unsupported`, naming the field."""
+def build_request(exchange: Exchange, flavour: Flavour, *, counted: bool = True) -> Built:
+    """Return the body of a streamed request; `counted` asks for its usage. Raises `Unsupported`, naming the field."""
     names = Names(exchange.request, MAX_NAME_CHARS)
     request = names.renamed(exchange.request)
     _refuse(request, exchange.target.upstream.name)
@@ -65,7 +65,7 @@ def build_request(exchange: Exchange, flavour: Flavour) -> Built:
         "model": exchange.target.model,
         "messages": _messages(request.messages, flavour),
         "stream": True,
-        "stream_options": {"include_usage": True},
+        **({"stream_options": {"include_usage": True}} if counted else {}),
         **_tools(request),
         **_tuning(request, flavour),
     }

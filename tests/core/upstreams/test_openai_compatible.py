@@ -140,6 +140,15 @@ async def test_what_is_translated_is_asked_for_as_a_stream() -> None:
     assert json.loads(world.heard[0][1])["stream"] is True
 
 
+@pytest.mark.parametrize(
+    "abilities", [PLAIN, Abilities(stream_options=False)], ids=["where it may be", "elsewhere not"]
+)
+async def test_usage_is_asked_for(abilities: Abilities) -> None:
+    world = World(DELTA, FINISH, DONE, abilities=abilities)
+    assert [batch async for batch in world.upstream.stream(world.asking(), world.transport)]
+    assert ("stream_options" in json.loads(world.heard[0][1])) is abilities.stream_options
+
+
 async def test_a_tool_that_was_sent_under_another_name_is_called_by_its_own() -> None:
     called = b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"id":"c1","function":{"name":"mcp_get"}}]}}]}\n\n'
     world = World(called, FINISH, DONE)

@@ -224,6 +224,11 @@ def test_every_answer_is_asked_for_as_a_stream_with_its_usage() -> None:
     }
 
 
+def test_usage_is_not_asked_for_where_that_is_refused() -> None:
+    body = json.loads(build_request(asked(), "compatible", counted=False).body)
+    assert "stream_options" not in body
+
+
 def test_tuning_goes_under_the_vendors_names() -> None:
     tuning = {"temperature": 0.5, "top_p": 0.9, "stop": ("a",), "max_output_tokens": 7}
     body = built(asked(**tuning, reasoning=ReasoningOptions("low"), tools=(GET,), parallel_tool_calls=False))
