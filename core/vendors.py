@@ -24,6 +24,7 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
 
     `json_schema` says that its structured output covers schemas.
     `responses`, `rerank` and `completions` say that it has that API too.
+    `reasoning_content` says that it wants to be told again what it thought.
     `stream_options` says that a stream's usage may be asked for; where it may not, it comes unasked.
     """
 
@@ -34,6 +35,7 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
     rerank: bool = False
     completions: bool = False
     stream_options: bool = True
+    reasoning_content: bool = False
 
 
 class Vendor(Struct, frozen=True):
@@ -83,9 +85,16 @@ KNOWN: tuple[Known, ...] = (
         ("gemini*", "gemma*"),
         aliases=("GOOGLE_API_KEY",),
     ),
-    # "This response_format type is unavailable now": it knows json_object (api-docs.deepseek.com/guides/json_mode).
-    Known("deepseek", "openai", "https://api.deepseek.com/v1", ("deepseek*",), Abilities(json_schema=False)),
-    # It answered stream_options with 422 ("Extra inputs are not permitted"), and tells the usage without it.
+    # To json_schema it says "This response_format type is unavailable now". What it thought in a turn with calls must
+    # be told again in all later ones, what it thought in others may be (api-docs.deepseek.com/guides/thinking_mode).
+    Known(
+        "deepseek",
+        "openai",
+        "https://api.deepseek.com/v1",
+        ("deepseek*",),
+        Abilities(json_schema=False, reasoning_content=True),
+    ),
+    # It answered stream_options with 422, and tells the usage without it (dnakov/anon-kode#53, 2025-03).
     Known(
         "mistral",
         "openai",

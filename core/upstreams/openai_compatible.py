@@ -93,7 +93,9 @@ class OpenAICompatible:
         if exchange.dialect.name == "openai_responses" and self._vendor.abilities.responses:
             wanted = responses.build_request(exchange, "openai")
             return "/responses", wanted.body, ResponsesDecoder(self.name, partial(failure, self.name), wanted.ignored)
-        built = build_request(exchange, self._flavour, counted=self._vendor.abilities.stream_options)
+        abilities = self._vendor.abilities
+        counted, reasoned = abilities.stream_options, abilities.reasoning_content
+        built = build_request(exchange, self._flavour, counted=counted, reasoned=reasoned)
         decoder = ChatDecoder(self.name, built.ignored, f"call_{exchange.id}", built.names.own)
         return "/chat/completions", built.body, decoder
 

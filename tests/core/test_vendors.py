@@ -10,7 +10,7 @@ from core.accounts import Secret
 from core.settings import Settings, SettingsError
 from core.vendors import KNOWN, Abilities, Known, ModelRoute, Vendor
 
-DEEPSEEK = Abilities(json_schema=False)
+DEEPSEEK = Abilities(json_schema=False, reasoning_content=True)
 LOCAL = '{"name": "local", "kind": "openai", "base_url": "http://127.0.0.1:9/v1"'
 
 

@@ -54,8 +54,11 @@ class Built(Struct, frozen=True):
     names: Names
 
 
-def build_request(exchange: Exchange, flavour: Flavour, *, counted: bool = True) -> Built:
-    """Return the body of a streamed request; `counted` asks for its usage. Raises `Unsupported`, naming the field."""
+def build_request(exchange: Exchange, flavour: Flavour, *, counted: bool = True, reasoned: bool = False) -> Built:
+    """Return the body of a streamed request. Raises `Unsupported`, naming the field.
+
+    `counted` asks for its usage; `reasoned` says again what was thought in earlier turns.
+    """
     names = Names(exchange.request, MAX_NAME_CHARS)
     request = names.renamed(exchange.request)
     _refuse(request, exchange.target.upstream.name)
@@ -63,7 +66,7 @@ def build_request(exchange: Exchange, flavour: Flavour, *, counted: bool = True)
     fields: Object = {
         **extras,
         "model": exchange.target.model,
-        "messages": _messages(request.messages, flavour),
+        "messages": _messages(request.messages, flavour, reasoned),
         "stream": True,
         **({"stream_options": {"include_usage": True}} if counted else {}),
         **_tools(request),
@@ -144,7 +147,7 @@ def _response_format(wanted: OutputFormat) -> Object:
 # Messages.
 
 
-def _messages(messages: Sequence[Message], flavour: Flavour) -> list[Object]:
+def _messages(messages: Sequence[Message], flavour: Flavour, reasoned: bool) -> list[Object]:
     """Return the messages. Results of calls are messages of their own, and stand behind their calls without a gap.
 
     A result holds text only in this format: what else it holds is shown by the user, behind the last of them.
@@ -157,21 +160,21 @@ def _messages(messages: Sequence[Message], flavour: Flavour) -> list[Object]:
         written += map(_result, results)
         shown += [_part(part) for result in results for part in result.content if not isinstance(part, Text)]
         if rest or not results:
-            written += [*_user(shown), _plain(message, rest, flavour)]
+            written += [*_user(shown), _plain(message, rest, flavour, reasoned)]
             shown = []
     return [*written, *_user(shown)]
 
 
 def _joined(messages: Sequence[Message]) -> Iterator[Message]:
-    """Yield the messages, neighbours of the assistant's as one where calls are among them.
+    """Yield the messages, neighbours of the assistant's as one where calls or thoughts are among them.
 
-    The Responses API has an item for each call; here those of one turn stand in one message, for which vendors insist
-    on all results.
+    The Responses API has an item for each; here those of one turn stand in one message, with what was said. Vendors
+    insist that all results follow the message with the calls.
     """
     for (role, _), neighbours in groupby(messages, lambda message: (message.role, message.name)):
         run = list(neighbours)
         parts = tuple(part for message in run for part in message.parts)
-        if role == "assistant" and any(isinstance(part, ToolCall) for part in parts):
+        if role == "assistant" and any(isinstance(part, ToolCall | Reasoning) for part in parts):
             run = [structs.replace(run[0], parts=parts)]
         yield from run
 
@@ -180,20 +183,22 @@ def _user(content: list[Object]) -> list[Object]:
     return [{"role": "user", "content": content}] if content else []
 
 
-def _plain(message: Message, parts: Sequence[Part], flavour: Flavour) -> Object:
+def _plain(message: Message, parts: Sequence[Part], flavour: Flavour, reasoned: bool) -> Object:
     role = "system" if message.role == "developer" and flavour == "compatible" else message.role
     named = {"name": message.name} if message.name else {}
     if message.role == "assistant":
-        return {"role": role, **named, **_assistant(parts)}
+        return {"role": role, **named, **_assistant(parts, reasoned)}
     return {"role": role, **named, "content": _content([part for part in parts if not isinstance(part, Reasoning)])}
 
 
-def _assistant(parts: Sequence[Part]) -> Object:
-    """Reasoning is not sent back: vendors refuse it or count it, and none of them needs it."""
+def _assistant(parts: Sequence[Part], reasoned: bool) -> Object:
+    """Reasoning is sent back to vendors that want it alone: others refuse it or count it."""
     said = [part for part in parts if not isinstance(part, Reasoning | ToolCall)]
     calls = [_call(part) for part in parts if isinstance(part, ToolCall)]
     content = _content(said) if said else None
-    return {"content": content, "tool_calls": calls} if calls else {"content": content or ""}
+    thoughts = [part.text for part in parts if isinstance(part, Reasoning) and part.text]
+    thought = {"reasoning_content": "\n\n".join(thoughts)} if reasoned and thoughts else {}
+    return {**thought, **({"content": content, "tool_calls": calls} if calls else {"content": content or ""})}
 
 
 def _call(call: ToolCall) -> Object:

@@ -13,7 +13,7 @@ from core.contracts import Exchange, Selective, Target
 from core.errors import NotFound
 from core.events import Finish, TextDelta, ToolCallStart
 from core.loopback.transport import LoopbackTransport
-from core.request import OutputFormat, OutputKind, Tool, Turn
+from core.request import Message, OutputFormat, OutputKind, Reasoning, Text, Tool, Turn
 from core.transport import Timeouts, Transport
 from core.upstreams.openai_compatible import OpenAICompatible
 from core.vendors import Abilities, Vendor
@@ -147,6 +147,17 @@ async def test_usage_is_asked_for(abilities: Abilities) -> None:
     world = World(DELTA, FINISH, DONE, abilities=abilities)
     assert [batch async for batch in world.upstream.stream(world.asking(), world.transport)]
     assert ("stream_options" in json.loads(world.heard[0][1])) is abilities.stream_options
+
+
+@pytest.mark.parametrize("abilities", [PLAIN, Abilities(reasoning_content=True)], ids=["elsewhere not", "where wanted"])
+async def test_reasoning_is_sent_back(abilities: Abilities) -> None:
+    world = World(DELTA, FINISH, DONE, abilities=abilities)
+    asking = world.asking()
+    said = Message("assistant", (Reasoning("hm"), Text("Hello")))
+    asking = structs.replace(asking, request=structs.replace(asking.request, messages=(said,)))
+    assert [batch async for batch in world.upstream.stream(asking, world.transport)]
+    [message] = json.loads(world.heard[0][1])["messages"]
+    assert ("reasoning_content" in message) is abilities.reasoning_content
 
 
 async def test_a_tool_that_was_sent_under_another_name_is_called_by_its_own() -> None:

@@ -208,6 +208,41 @@ def test_a_conversation_is_written_so(case: Conversation) -> None:
     assert built(asked(*case.messages))["messages"] == case.expected
 
 
+class Thought(Struct, frozen=True):
+    id: str
+    messages: tuple[Message, ...]
+    reasoned: bool
+    expected: list[str | None]
+
+
+CALLED = Message("assistant", (Reasoning("hm"), ToolCall("c1", "get", "{}")))
+THOUGHTS = [
+    Thought("where it is wanted", (CALLED,), True, ["hm"]),
+    Thought("elsewhere not", (CALLED,), False, [None]),
+    Thought(
+        "together, where what makes a turn are items of their own",
+        (Message("assistant", (Reasoning("a"),)), CALLED, Message("assistant", (Reasoning("b"),))),
+        True,
+        ["a\n\nhm\n\nb"],
+    ),
+    Thought(
+        "with what was said behind it",
+        (Message("assistant", (Reasoning("hm"),)), Message("assistant", (Text("a"),))),
+        True,
+        ["hm"],
+    ),
+    Thought(
+        "not where its words are unknown", (Message("assistant", (Reasoning(""), *CALLED.parts[1:])),), True, [None]
+    ),
+]
+
+
+@pytest.mark.parametrize("case", THOUGHTS, ids=lambda case: case.id)
+def test_reasoning_is_sent_back(case: Thought) -> None:
+    body = json.loads(build_request(asked(*case.messages), "compatible", reasoned=case.reasoned).body)
+    assert [message.get("reasoning_content") for message in body["messages"]] == case.expected
+
+
 def test_openai_itself_knows_the_newer_words() -> None:
     body = built(asked(Message("developer", (Text("Be brief."),)), max_output_tokens=9), "openai")
     assert body["messages"] == [{"role": "developer", "content": "Be brief."}]
