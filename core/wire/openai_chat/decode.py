@@ -24,7 +24,6 @@ from core.wire.openai_chat.chunks import (
     Count,
     Delta,
     Picture,
-    ReasoningDetail,
     UrlCitation,
 )
 
@@ -162,7 +161,10 @@ class ChatDecoder(StreamDecoder):
             self._take_parts(delta.content)
         elif delta.content:
             self._say(delta.content)
-        if thought := delta.reasoning_content or delta.reasoning or _words(delta.reasoning_details):
+        thought = delta.reasoning_content or delta.reasoning
+        if not thought and delta.reasoning_details:
+            thought = "".join(detail.text or detail.summary or "" for detail in delta.reasoning_details)
+        if thought:
             self._show("reasoning", thought)
         if delta.refusal:
             self._say(delta.refusal)
@@ -299,10 +301,6 @@ class ChatDecoder(StreamDecoder):
 def _arguments(delta: CallDelta) -> str:
     arguments = delta.function.arguments if delta.function else delta.custom and delta.custom.input
     return json.encode(arguments).decode() if isinstance(arguments, dict) else arguments or ""
-
-
-def _words(details: Sequence[ReasoningDetail] | None) -> str:
-    return "".join(detail.text or detail.summary or "" for detail in details) if details else ""
 
 
 def _usage(usage: ChunkUsage) -> Usage | None:
