@@ -12,7 +12,8 @@ from core.wire.gemini import types
 from core.wire.gemini.signatures import sealed
 from core.wire.gemini.spelling import fields_of, respelled
 
-_ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user"}
+_ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user", "tool": "user"}
+"""Results come from the user, or from `function` in older clients and `tool` in google-genai's own example."""
 _PART_FIELDS = types.names_of(types.Part)
 _HOLDERS = ("text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode")
 _OUTPUTS = ("output", "result", "error")

@@ -125,6 +125,15 @@ CASES = [
         ),
     ),
     Case(
+        "results may come from the role that google-genai's own example gives them",
+        [said(call(id="a"), role="model"), said(answer(id="a"), {"text": "Go on."}, role="tool")],
+        (
+            Message("assistant", (ToolCall("a", "f", "{}"),)),
+            Message("tool", (ToolResult("a", (Text("ok"),), "f"),)),
+            Message("user", (Text("Go on."),)),
+        ),
+    ),
+    Case(
         "ids win over the order; an error says so; what comes beside a result is the user's",
         [
             said(call(id="a"), call(id="b"), role="model"),
