@@ -21,6 +21,8 @@ _OUTPUTS = ("output", "result", "error")
 
 _AUDIO = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}
 """What a sound's media type is called as a format, where the two differ."""
+_LANGUAGES = {"LANGUAGE_UNSPECIFIED": ""}
+"""What a program's language is called in Markdown, where that is not its name in small letters."""
 _UNANSWERED = frozenset({"partMetadata"})
 """Fields of a part whose absence changes no answer."""
 
@@ -114,7 +116,7 @@ class Contents:
             return self._result(response, f"{path}.functionResponse")
         if code := given(part.executable_code):
             ran = decode(_CODE, respelled(code, path), f"{path}.executableCode")
-            return Text(fenced(ran.code, ran.language.lower()))
+            return Text(fenced(ran.code, _LANGUAGES.get(ran.language, ran.language.lower())))
         if outcome := given(part.code_execution_result):
             return Text(fenced(decode(_OUTCOME, respelled(outcome, path), f"{path}.codeExecutionResult").output))
         return None

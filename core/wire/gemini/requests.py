@@ -42,7 +42,7 @@ _HINTS = {
     "codeExecution": "code_interpreter",
 }
 _JSON, _PLAIN = "application/json", "text/plain"
-_MODALITIES = ("TEXT", "IMAGE")
+_MODALITIES = ("TEXT", "IMAGE", "MODALITY_UNSPECIFIED")
 _DECLARATION_FIELDS = types.names_of(types.FunctionDeclaration)
 _CONFIG_FIELDS = types.names_of(types.Config)
 
@@ -152,7 +152,7 @@ def _reasoning(config: types.Config) -> tuple[ReasoningOptions | None, bool]:
     thinking = decode(_THINKING, respelled(value, path), path)
     effort = None if thinking.thinking_budget is None else effort_of(thinking.thinking_budget)
     if thinking.thinking_level is not None:
-        effort = known(LEVELS, thinking.thinking_level.lower(), f"{path}.thinkingLevel")
+        effort = known(LEVELS, thinking.thinking_level.lower(), f"{path}.thinkingLevel") or effort
     shown = bool(thinking.include_thoughts)
     return ReasoningOptions(effort, "auto" if shown else None), shown
 

@@ -53,7 +53,8 @@ _LEVELS_BY_NAME: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
 )
 """The first that a model's name has counts."""
 
-LEVELS: Mapping[str, Effort] = {
+LEVELS: Mapping[str, Effort | None] = {
+    "thinking_level_unspecified": None,
     "minimal": "minimal",
     "low": "low",
     "medium": "medium",

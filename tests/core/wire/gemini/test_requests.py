@@ -209,10 +209,11 @@ CASES = [
             said(
                 {"executableCode": {"language": "PYTHON", "code": "print(1)\n"}},
                 {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1\n"}},
+                {"executableCode": {"language": "LANGUAGE_UNSPECIFIED", "code": "ls"}},
                 role="model",
             )
         ],
-        (Message("assistant", (Text("```python\nprint(1)\n```"), Text("```\n1\n```"))),),
+        (Message("assistant", (Text("```python\nprint(1)\n```"), Text("```\n1\n```"), Text("```\nls\n```"))),),
     ),
 ]
 
@@ -275,6 +276,12 @@ FIELDS = [
         "reasoning",
         ReasoningOptions("high", "auto"),
     ),
+    Field(
+        "a level of no meaning leaves it to the model",
+        config(thinkingConfig={"thinkingLevel": "THINKING_LEVEL_UNSPECIFIED"}),
+        "reasoning",
+        ReasoningOptions(),
+    ),
     Field("a budget left to the model", config(thinkingConfig={"thinkingBudget": -1}), "reasoning", ReasoningOptions()),
     Field("plain text", config(responseMimeType="text/plain"), "output_format", None),
     Field("any JSON", config(responseMimeType="application/json"), "output_format", OutputFormat("json_object")),
@@ -310,7 +317,9 @@ FIELDS = [
         Hints(web_search=True, code_interpreter=True),
     ),
     Field("pictures", config(responseModalities=["Text", "Image"]), "hints", Hints(image_generation=True)),
+    Field("a modality of no meaning", config(responseModalities=["MODALITY_UNSPECIFIED"]), "relay_only", ()),
     Field("AUTO", calling(mode="AUTO"), "tool_choice", ToolChoice("auto")),
+    Field("a mode of no meaning", calling(mode="MODE_UNSPECIFIED"), "tool_choice", ToolChoice("auto")),
     Field("NONE", calling(mode="none"), "tool_choice", ToolChoice("none")),
     Field("ANY", calling(mode="ANY"), "tool_choice", ToolChoice("required")),
     Field("ANY of one", calling("g", mode="ANY"), "tool_choice", ToolChoice("named", "g")),
