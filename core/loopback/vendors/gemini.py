@@ -1,7 +1,7 @@
 """The simulated vendor's generateContent, as Google writes it (captures/vendors/gemini-*.jsonl).
 
-As Google does, it refuses a step whose first call comes back without a signature, and results that do not match the
-calls before them.
+As Google does, it refuses results that do not match the calls before them and, from Gemini 3 on, a step whose first
+call comes back without a signature.
 """
 
 import base64
@@ -18,6 +18,7 @@ from core.loopback.vendors.asked import Asked, Said
 from core.loopback.vendors.exchange import Vendor, admit, answer_request
 from core.loopback.vendors.telling import Answer, Block, Ending, NativeCall
 from core.wire.gemini.schemas import json_schema
+from core.wire.gemini.thinking import FIRST_SIGNING, generation
 
 MODELS = ("loopback-large", "loopback-small")
 
@@ -147,12 +148,13 @@ def _asked(body: bytes, request: Request) -> Asked:
     streams = request.url.path.endswith(":streamGenerateContent")
     if streams and request.query_params.get("alt") != "sse":
         raise Refused(400, reason="the simulated vendor streams with alt=sse only")
-    _check(fields.contents)
+    model = request.path_params["model"]
+    _check(fields.contents, generation(model) >= FIRST_SIGNING)
     calling = fields.tool_config.function_calling_config
     names = calling.allowed_function_names
     system = [Said("system", _text(fields.system_instruction))] if fields.system_instruction.parts else []
     return Asked(
-        model=request.path_params["model"],
+        model=model,
         messages=(*system, *(each for content in fields.contents for each in _said(content))),
         stream=streams,
         tools=tuple(_offered(each) for tool in fields.tools for each in tool.function_declarations),
@@ -162,15 +164,15 @@ def _asked(body: bytes, request: Request) -> Asked:
     )
 
 
-def _check(contents: tuple[Content, ...]) -> None:
-    """Refuse what Google refuses: calls without a signature, results without their calls, turns without parts."""
+def _check(contents: tuple[Content, ...], is_signing: bool) -> None:
+    """Refuse what Google refuses: results without their calls, turns without parts, calls without their signature."""
     called = 0
     for content in contents:
         if not content.parts:
             raise _refused("contents.parts must not be empty")
         calls = [part for part in content.parts if part.function_call]
         results = sum(part.function_response is not None for part in content.parts)
-        if calls and not calls[0].thought_signature:
+        if is_signing and calls and not calls[0].thought_signature:
             raise _refused(_UNSIGNED)
         if results != called:
             raise _refused(_UNMATCHED)

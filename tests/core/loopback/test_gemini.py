@@ -19,8 +19,14 @@ def turn(role: str, *parts: Json) -> Json:
     return {"role": role, "parts": list(parts)}
 
 
-def ask(upstream: Upstream, contents: list[Json], method: str = "generateContent", **fields: Any) -> httpx.Response:
-    url = f"{upstream.url}/v1beta/models/loopback-large:{method}"
+def ask(
+    upstream: Upstream,
+    contents: list[Json],
+    method: str = "generateContent",
+    model: str = "loopback-large",
+    **fields: Any,
+) -> httpx.Response:
+    url = f"{upstream.url}/v1beta/models/{model}:{method}"
     return httpx.post(url, json={"contents": contents, **fields}, headers=KEY)
 
 
@@ -44,6 +50,11 @@ def test_what_google_refuses_is_refused(upstream_server: Upstream, case: Refusal
     error = ask(upstream_server, case.contents).json()["error"]
     assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
     assert case.says in error["message"]
+
+
+@pytest.mark.parametrize(("model", "status"), [("gemini-2.5-pro", 200), ("gemini-3-pro", 400)])
+def test_signatures_are_asked_for_from_gemini_3_on(upstream_server: Upstream, model: str, status: int) -> None:
+    assert ask(upstream_server, [turn("model", CALL), turn("user", RESULT)], model=model).status_code == status
 
 
 def test_a_stream_is_one_of_events_only(upstream_server: Upstream) -> None:
