@@ -8,7 +8,7 @@ from msgspec import Raw, json
 from core.errors import GatewayError, InvalidRequest
 from core.events import FinishReason, Usage
 from core.json_body import clean, decode, given, known
-from core.request import Effort, OutputKind, ToolChoice
+from core.request import Effort, File, Image, OutputKind, Text, ToolChoice, ToolResult
 
 BOOLEANS: Mapping[str, bool] = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
     ("false", "0", "no", "off"), False
@@ -80,6 +80,16 @@ def read_allowed(name: str, offered: Collection[str], path: str) -> str:
 def read_boolean(text: str, path: str) -> bool:
     """Return what a text of a form or a URL says. Raises `InvalidRequest`."""
     return known(BOOLEANS, text.lower(), path)
+
+
+def told_content(result: ToolResult) -> tuple[Text | Image | File, ...]:
+    """Return a result's content; that of a call which failed says so in words, as there is no field for it."""
+    said = next((part.text for part in result.content if isinstance(part, Text)), "")
+    if not result.is_error or said.lower().startswith("error"):
+        return result.content
+    if result.content and isinstance(first := result.content[0], Text):
+        return (Text(f"Error: {first.text}"), *result.content[1:])
+    return (Text("Error:"), *result.content)
 
 
 def size_word(pixels: tuple[int, int] | None) -> str | None:

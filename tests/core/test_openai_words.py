@@ -1,12 +1,14 @@
-"""The error object of OpenAI's calls (JR-13), and its types (JR-14)."""
+"""The error object of OpenAI's calls (JR-13), its types (JR-14), and results of calls that failed."""
 
 import json
 
 import pytest
+from msgspec import Struct
 
 from core import errors
 from core.errors import GatewayError
-from core.openai_words import render_error
+from core.openai_words import render_error, told_content
+from core.request import Image, Text, ToolResult
 
 TYPES = {
     "invalid_request_error",
@@ -46,3 +48,28 @@ def test_every_type_is_in_use() -> None:
 )
 def test_the_type_of_an_error(kind: type[GatewayError], expected: str) -> None:
     assert json.loads(render_error(kind("no")))["error"]["type"] == expected
+
+
+Content = tuple[Text | Image, ...]
+PICTURE = Image(url="https://a.example/x.png")
+
+
+class Failed(Struct, frozen=True):
+    id: str
+    content: Content
+    expected: Content
+
+
+FAILED = [
+    Failed("a text", (Text("no such city"), Text("try again")), (Text("Error: no such city"), Text("try again"))),
+    Failed("a text that says so already", (Text("ERROR 404"),), (Text("ERROR 404"),)),
+    Failed("a text that says so beside a picture", (PICTURE, Text("error")), (PICTURE, Text("error"))),
+    Failed("a picture alone", (PICTURE,), (Text("Error:"), PICTURE)),
+    Failed("nothing", (), (Text("Error:"),)),
+]
+
+
+@pytest.mark.parametrize("case", FAILED, ids=lambda case: case.id)
+def test_a_failed_result_says_so_in_words(case: Failed) -> None:
+    assert told_content(ToolResult("c", case.content, is_error=True)) == case.expected
+    assert told_content(ToolResult("c", case.content)) == case.content

@@ -13,7 +13,7 @@ from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
 from core.media import as_url
-from core.openai_words import unread
+from core.openai_words import told_content, unread
 from core.request import (
     Audio,
     ChatRequest,
@@ -208,7 +208,7 @@ def _call(call: ToolCall) -> Object:
 
 
 def _result(result: ToolResult) -> Object:
-    text = "\n".join(part.text for part in result.content if isinstance(part, Text))
+    text = "\n".join(part.text for part in told_content(result) if isinstance(part, Text))
     return {"role": "tool", "tool_call_id": result.call_id, "content": text}
 
 

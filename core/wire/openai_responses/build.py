@@ -13,6 +13,7 @@ from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
 from core.media import as_url
+from core.openai_words import told_content
 from core.request import (
     Audio,
     ChatRequest,
@@ -308,10 +309,11 @@ class _Items:
 
     def _result(self, result: ToolResult) -> Object:
         kind = "custom_tool_call_output" if self._kinds.get(result.call_id) == "custom" else "function_call_output"
-        if all(isinstance(part, Text) for part in result.content):
-            output: str | list[Object] = "\n".join(part.text for part in result.content if isinstance(part, Text))
+        content = told_content(result)
+        if all(isinstance(part, Text) for part in content):
+            output: str | list[Object] = "\n".join(part.text for part in content if isinstance(part, Text))
         else:
-            output = [_content(part, "user") for part in result.content]
+            output = [_content(part, "user") for part in content]
         return {"type": kind, "call_id": result.call_id, "output": output}
 
 

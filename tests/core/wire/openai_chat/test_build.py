@@ -129,6 +129,11 @@ CASES = [
         ],
     ),
     Case(
+        "a result that failed says so in its text",
+        Message("tool", (ToolResult("c1", (Text("no such city"),), is_error=True),)),
+        [{"role": "tool", "tool_call_id": "c1", "content": "Error: no such city"}],
+    ),
+    Case(
         "a developer is a system to vendors who know no other word",
         Message("developer", (Text("Be brief."),), "ops"),
         [{"role": "system", "name": "ops", "content": "Be brief."}],

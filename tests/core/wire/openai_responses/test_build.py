@@ -165,6 +165,24 @@ CASES = [
         ],
     ),
     Case(
+        "results that failed say so in their text",
+        (
+            said(ToolCall("c1", "get", "{}"), ToolCall("c2", "get", "{}"), role="assistant"),
+            said(ToolResult("c1", (Text("no such city"),), is_error=True), role="tool"),
+            said(ToolResult("c2", (Text("see"), Image(url="https://a/x.png")), is_error=True), role="tool"),
+        ),
+        [
+            {"type": "function_call", "call_id": "c1", "name": "get", "arguments": "{}"},
+            {"type": "function_call", "call_id": "c2", "name": "get", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c1", "output": "Error: no such city"},
+            {
+                "type": "function_call_output",
+                "call_id": "c2",
+                "output": [words("Error: see"), {"type": "input_image", "image_url": "https://a/x.png"}],
+            },
+        ],
+    ),
+    Case(
         "a call of a tool that is no longer offered keeps its namespace",
         (said(ToolCall("c1", "ns.look", "{}"), role="assistant"),),
         [{"type": "function_call", "call_id": "c1", "name": "look", "namespace": "ns", "arguments": "{}"}],
