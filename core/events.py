@@ -17,6 +17,9 @@ from core.request import Opaque, StoredFile, ToolKind, Turn
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "other"]
 
+CUT_SHORT: frozenset[FinishReason] = frozenset({"length", "content_filter"})
+"""Reasons for which an answer ends in the middle of what it says: the call it ends with may be unfinished."""
+
 
 class Usage(Struct, frozen=True, gc=False):
     """Token counts. `None` means that nobody said; `estimated` means that the gateway counted, not the upstream."""

@@ -8,7 +8,7 @@ from msgspec import Raw, json
 
 from core.contracts import Exchange
 from core.errors import MALFORMED_JSON, ProtocolViolation
-from core.events import Citation, Finish, FinishReason, Usage
+from core.events import CUT_SHORT, Citation, Finish, FinishReason, Usage
 from core.fold import FoldedImage, FoldedText
 from core.free_text import FREE_TEXT
 from core.request import ToolCall
@@ -37,11 +37,28 @@ def call_part(call: ToolCall) -> Object:
 def arguments_of(call: ToolCall) -> Object:
     if call.kind == "custom":
         return {FREE_TEXT: call.arguments}
-    try:
-        return dict(_OBJECT.decode(call.arguments or "{}"))
-    except MALFORMED_JSON as error:
+    arguments = _object(call.arguments or "{}")
+    if arguments is None:
         message = f"the model called {call.name!r} with arguments that are no JSON object, which this format needs"
-        raise ProtocolViolation(message) from error
+        raise ProtocolViolation(message)
+    return arguments
+
+
+def is_whole(call: ToolCall) -> bool:
+    """Say whether a call's arguments are told to their end; of free text nobody can say."""
+    return call.kind == "custom" or _object(call.arguments) is not None
+
+
+def is_cut_off(call: ToolCall, finish: Finish) -> bool:
+    """Say whether a call, the last thing of an answer, is one that the answer's end broke off: it has no place here."""
+    return finish.reason in CUT_SHORT and not is_whole(call)
+
+
+def _object(text: str) -> Object | None:
+    try:
+        return dict(_OBJECT.decode(text))
+    except MALFORMED_JSON:
+        return None
 
 
 def picture_part(picture: FoldedImage) -> Object:

@@ -1,7 +1,8 @@
 """Canonical events to Gemini's answer: chunks of a stream, as server-sent events or as one JSON array, or one object.
 
 Each chunk is an answer of its own kind, with the parts that are new. A call is told whole, for its arguments are an
-object. Neither a comment nor `[DONE]` may stand in the stream: google-genai takes them for broken JSON.
+object; one that the answer's end broke off is left out. Neither a comment nor `[DONE]` may stand in the stream:
+google-genai takes them for broken JSON.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from core.events import (
     Event,
     Finish,
     ImageEnd,
+    Progress,
     ReasoningDelta,
     ReasoningEnd,
     TextDelta,
@@ -32,6 +34,8 @@ from core.wire.gemini.objects import (
     finish_fields,
     grounding,
     identity,
+    is_cut_off,
+    is_whole,
     picture_part,
     usage_object,
 )
@@ -58,6 +62,7 @@ class GeminiEncoder:
         self._texts: list[FoldedText] = []
         self._call: ToolCallStart | None = None
         self._arguments: list[str] = []
+        self._unfinished: ToolCall | None = None
         self._text_head = b'{"candidates":[{"content":{"parts":[{"text":'
         self._text_tail = b'}],"role":"model"},"index":0}],' + _write(self._identity)[1:]
 
@@ -93,6 +98,8 @@ class GeminiEncoder:
             frames.append(self._frame(self._text_head + _write(text) + self._text_tail))
 
     def _encode_other(self, event: Event, frames: list[bytes]) -> None:
+        if self._unfinished is not None and not isinstance(event, Progress):
+            self._settle(self._unfinished, event, frames)
         match event:
             case ReasoningDelta(text=text):
                 if self._shows_thoughts and text:
@@ -107,7 +114,7 @@ class GeminiEncoder:
             case ToolCallDelta(arguments=arguments):
                 self._arguments.append(arguments)
             case ToolCallEnd():
-                frames.append(self._called())
+                self._end_call(frames)
             case ImageEnd():
                 picture = FoldedImage(event.media_type, event.data)
                 frames.append(self._chunk([{**picture_part(picture), **self._signed()}]))
@@ -116,11 +123,23 @@ class GeminiEncoder:
             case _:
                 pass
 
-    def _called(self) -> bytes:
+    def _end_call(self, frames: list[bytes]) -> None:
+        """Tell a call at its end; what follows one that is not whole says whether it was cut off."""
         assert self._call is not None
         start = self._call
         call = ToolCall(start.id, start.name, "".join(self._arguments), start.kind)
-        return self._chunk([{**call_part(call), **self._signed()}])
+        if is_whole(call):
+            self._tell(call, frames)
+        else:
+            self._unfinished = call
+
+    def _settle(self, call: ToolCall, following: Event, frames: list[bytes]) -> None:
+        self._unfinished = None
+        if not (isinstance(following, Finish) and is_cut_off(call, following)):
+            self._tell(call, frames)
+
+    def _tell(self, call: ToolCall, frames: list[bytes]) -> None:
+        frames.append(self._chunk([{**call_part(call), **self._signed()}]))
 
     def _finished(self, finish: Finish) -> bytes:
         sources = grounding(self._texts)
@@ -168,10 +187,12 @@ def render_response(exchange: Exchange, response: Response) -> bytes:
 
 
 def _parts(exchange: Exchange, response: Response) -> list[Object]:
-    """Return the parts, each with the signature of the thought before it."""
+    """Return the parts, each with the signature of the thought before it; the last may be a call that was cut off."""
     parts: list[Object] = []
     signature: str | None = None
-    for part in response.parts:
+    last = response.parts[-1] if response.parts else None
+    is_cut = isinstance(last, ToolCall) and is_cut_off(last, response.finish)
+    for part in response.parts[:-1] if is_cut else response.parts:
         if isinstance(part, Reasoning):
             signature = signature_of(part.opaque) or signature
             if part.text and THOUGHTS in exchange.request.echo:

@@ -16,6 +16,7 @@ from core.events import (
     FinishReason,
     ImageEnd,
     ImageStart,
+    Progress,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
@@ -175,6 +176,42 @@ def test_an_end_has_its_word(case: Ending) -> None:
 
 def test_arguments_that_are_no_object_have_no_place() -> None:
     events: list[Event] = [Start(), ToolCallStart(0, "a", "f"), ToolCallDelta(0, "[1"), ToolCallEnd(0), Finish("stop")]
+    with pytest.raises(ProtocolViolation, match="'f'"):
+        streamed(events)
+    with pytest.raises(ProtocolViolation, match="'f'"):
+        whole(events)
+
+
+CUT: list[Event] = [
+    *(Start(), TextStart(0), TextDelta(0, "Hi"), TextEnd(0)),
+    *(ToolCallStart(1, "a", "f"), ToolCallDelta(1, '{"x": 1}'), ToolCallEnd(1), ToolCallStart(2, "b", "f")),
+]
+
+
+@pytest.mark.parametrize("said", ["", '{"city": "Lis'], ids=["before its arguments", "within them"])
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_call_that_the_end_broke_off_is_left_out(said: str, reason: FinishReason) -> None:
+    events: list[Event] = [*CUT, ToolCallDelta(2, said), ToolCallEnd(2), Progress("x"), Finish(reason)]
+    told = [{"text": "Hi"}, {"functionCall": {"id": "a", "name": "f", "args": {"x": 1}}}]
+    assert parts_of(streamed(events)) == [*told, {"text": ""}]
+    assert parts_of([whole(events)]) == told
+    assert streamed(events)[-1]["candidates"][0]["finishReason"] == whole(events)["candidates"][0]["finishReason"]
+
+
+def test_a_call_without_arguments_is_told_when_something_follows_it() -> None:
+    events: list[Event] = [*CUT, ToolCallEnd(2), Finish("tool_calls")]
+    assert parts_of(streamed(events))[-2] == {"functionCall": {"id": "b", "name": "f", "args": {}}}
+    assert parts_of([whole(events)])[-1] == {"functionCall": {"id": "b", "name": "f", "args": {}}}
+
+
+def test_a_whole_call_does_not_wait_for_what_follows() -> None:
+    encoder = GEMINI.encoder(asking())
+    encoder.encode(CUT[:6])
+    assert b"functionCall" in encoder.encode([ToolCallEnd(1)])
+
+
+def test_what_follows_broken_arguments_does_not_hide_them() -> None:
+    events: list[Event] = [*CUT, ToolCallDelta(2, "{"), ToolCallEnd(2), TextStart(3), TextEnd(3), Finish("length")]
     with pytest.raises(ProtocolViolation, match="'f'"):
         streamed(events)
     with pytest.raises(ProtocolViolation, match="'f'"):
