@@ -8,8 +8,8 @@ from msgspec import Raw, json
 
 from core.contracts import Exchange
 from core.errors import MALFORMED_JSON
-from core.events import Citation, Finish, FinishReason, Usage
-from core.fold import FoldedImage, FoldedText, Response
+from core.events import CUT_SHORT, Citation, Finish, FinishReason, Usage
+from core.fold import FoldedImage, FoldedText, Response, ResponsePart
 from core.request import Reasoning, ToolCall
 from core.wire.anthropic.opaque import seal_of
 
@@ -44,8 +44,8 @@ def message_object(exchange: Exchange, content: Sequence[Any], stop: dict[str, A
 
 def render_response(exchange: Exchange, response: Response) -> bytes:
     """Return the message of a whole answer."""
-    content = [block for part in response.parts for block in _blocks(exchange, part)]
     finish = response.finish
+    content = [block for part in response.parts for block in _blocks(exchange, part, finish)]
     return json.encode(message_object(exchange, content, stop_object(finish), usage_object(finish.usage)))
 
 
@@ -74,7 +74,7 @@ def usage_object(usage: Usage | None) -> dict[str, Any]:
     return body
 
 
-def _blocks(exchange: Exchange, part: FoldedText | Reasoning | ToolCall | FoldedImage) -> list[dict[str, Any]]:
+def _blocks(exchange: Exchange, part: ResponsePart, finish: Finish) -> list[dict[str, Any]]:
     match part:
         case FoldedText(text, citations):
             if not text and not citations:
@@ -84,7 +84,8 @@ def _blocks(exchange: Exchange, part: FoldedText | Reasoning | ToolCall | Folded
         case Reasoning():
             return _thinking(part)
         case ToolCall():
-            return [{"type": "tool_use", "id": part.id, "name": part.name, "input": call_input(part)}]
+            arguments = call_input(part, finish.reason in CUT_SHORT)
+            return [{"type": "tool_use", "id": part.id, "name": part.name, "input": arguments}]
         case FoldedImage():
             return [{"type": "text", "text": picture_text(exchange, part)}]
 
@@ -98,8 +99,11 @@ def _thinking(reasoning: Reasoning) -> list[dict[str, Any]]:
     return [{"type": "thinking", "thinking": reasoning.text, "signature": seal.signature}]
 
 
-def call_input(call: ToolCall) -> Raw | dict[str, str]:
-    """Return a call's arguments as the object they must be; what is none stands in `input`."""
+def call_input(call: ToolCall, may_be_cut: bool = False) -> Raw | dict[str, str]:
+    """Return a call's arguments as the object they must be; what is none stands in `input`.
+
+    Of one that the answer's end broke off there is no object yet, and nothing is told of it: `stop_reason` says why.
+    """
     if call.kind == "custom":
         return {"input": call.arguments}
     if not call.arguments.strip():
@@ -107,7 +111,7 @@ def call_input(call: ToolCall) -> Raw | dict[str, str]:
     try:
         _ARGUMENTS.decode(call.arguments)
     except MALFORMED_JSON:
-        return {"input": call.arguments}
+        return {} if may_be_cut else {"input": call.arguments}
     return Raw(call.arguments.encode())
 
 

@@ -24,6 +24,7 @@ from core.events import (
     Citation,
     Event,
     Finish,
+    FinishReason,
     ImageEnd,
     ImageStart,
     Progress,
@@ -72,8 +73,8 @@ def blocks(events: list[Event]) -> list[Json]:
     return encode([Start(), *events, Finish("stop")])[1:-2]
 
 
-def whole(events: list[Event]) -> Json:
-    told: Json = json.loads(ANTHROPIC_MESSAGES.render_response(asking(), fold([Start(), *events, Finish("stop")])))
+def whole(events: list[Event], reason: FinishReason = "stop") -> Json:
+    told: Json = json.loads(ANTHROPIC_MESSAGES.render_response(asking(), fold([Start(), *events, Finish(reason)])))
     return told
 
 
@@ -257,10 +258,23 @@ def test_blocks_are_written_so(case: Case) -> None:
     assert whole(case.events)["content"] == case.content
 
 
+BROKEN: list[Event] = [ToolCallStart(0, "c", "get"), ToolCallDelta(0, '{"a": '), ToolCallEnd(0)]
+
+
 def test_arguments_that_are_no_object_stand_in_one() -> None:
-    """Such as those of a call that was cut for length: a message object must be JSON all the same."""
-    cut: list[Event] = [ToolCallStart(0, "c", "get"), ToolCallDelta(0, '{"a": '), ToolCallEnd(0)]
-    assert whole(cut)["content"][0]["input"] == {"input": '{"a": '}
+    """A message object must be JSON, whatever the model wrote."""
+    assert whole(BROKEN)["content"][0]["input"] == {"input": '{"a": '}
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_call_that_the_end_broke_off_has_no_input(reason: FinishReason) -> None:
+    [block] = whole(BROKEN, reason)["content"]
+    assert (block["name"], block["input"]) == ("get", {})
+
+
+def test_free_text_that_the_end_broke_off_is_told_as_far_as_it_came() -> None:
+    free: list[Event] = [ToolCallStart(0, "c", "sh", "custom"), ToolCallDelta(0, "ls "), ToolCallEnd(0)]
+    assert whole(free, "length")["content"][0]["input"] == {"input": "ls "}
 
 
 class Ending(Struct, frozen=True):
