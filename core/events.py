@@ -127,12 +127,16 @@ class Progress(Struct, frozen=True, gc=False):
 
 
 class Finish(Struct, frozen=True):
-    """The answer is whole. `raw_reason` is the upstream's own word; `turn` names the answer upstream, if it does."""
+    """The answer is whole. `raw_reason` is the upstream's own word; `turn` names the answer upstream, if it does.
+
+    `stop_sequence` is the request's own that ended the answer, `None` when nobody said which one did.
+    """
 
     reason: FinishReason
     raw_reason: str | None = None
     usage: Usage | None = None
     turn: Turn | None = None
+    stop_sequence: str | None = None
 
 
 Event: TypeAlias = (

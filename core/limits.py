@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from io import StringIO
 
 from core.contracts import Exchange, Target
-from core.events import Event, Finish, FinishReason, Start, TextDelta, TextEnd, TextStart
+from core.events import Event, Finish, Start, TextDelta, TextEnd, TextStart
 from core.request import Turn
 from core.text import held_suffix
 from core.usage import LONGEST_LIMITED_PIECE, PIECE, with_margin
@@ -59,8 +59,8 @@ class Limiter:
             case TextDelta(index=index, text=text):
                 shown, stopped = self._stop.feed(text)
                 self._show(index, shown, out)
-                if stopped:
-                    self._end(index, "stop", "stop_sequence", out)
+                if stopped is not None:
+                    self._end(index, Finish("stop", "stop_sequence", turn=self._turn, stop_sequence=stopped), out)
             case TextEnd(index=index):
                 self._show(index, self._stop.reset(), out)
                 if not self.done:
@@ -75,12 +75,12 @@ class Limiter:
         if allowed:
             out.append(TextDelta(index, allowed))
         if len(allowed) < len(text):
-            self._end(index, "length", "max_output_tokens", out)
+            self._end(index, Finish("length", "max_output_tokens", turn=self._turn), out)
 
-    def _end(self, index: int, reason: FinishReason, raw: str, out: list[Event]) -> None:
+    def _end(self, index: int, finish: Finish, out: list[Event]) -> None:
         if not self.done:
             self.done = True
-            out += (TextEnd(index), Finish(reason, raw, None, self._turn))
+            out += (TextEnd(index), finish)
 
 
 class _StopFilter:
@@ -90,19 +90,20 @@ class _StopFilter:
         self.sequences = tuple(stop)
         self._held = ""
 
-    def feed(self, text: str) -> tuple[str, bool]:
-        """Return the text that may be shown, and whether a stop sequence followed it."""
+    def feed(self, text: str) -> tuple[str, str | None]:
+        """Return the text that may be shown, and the stop sequence that followed it, if one did."""
         if not self.sequences:
-            return text, False
+            return text, None
         text = self._held + text
         found = [(place + len(sequence), place) for sequence in self.sequences if (place := text.find(sequence)) >= 0]
         if found:
             # The sequence that is complete first counts, as it does when the text comes letter by letter.
             self._held = ""
-            return text[: min(found)[1]], True
+            end, place = min(found)
+            return text[:place], text[place:end]
         held = max(held_suffix(text, sequence) for sequence in self.sequences)
         self._held = text[len(text) - held :]
-        return text[: len(text) - held], False
+        return text[: len(text) - held], None
 
     def reset(self) -> str:
         """Return what was held back, and begin a new text."""

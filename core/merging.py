@@ -81,7 +81,7 @@ class Merger:
 def _finish(finishes: Sequence[Finish]) -> Finish:
     """Return the end of all: the first that was not an ordinary one speaks for them."""
     chosen = next((finish for finish in finishes if finish.reason != "stop"), finishes[0])
-    return Finish(chosen.reason, chosen.raw_reason, _total([finish.usage for finish in finishes]))
+    return structs.replace(chosen, usage=_total([finish.usage for finish in finishes]), turn=None)
 
 
 def _total(usages: Sequence[Usage | None]) -> Usage | None:

@@ -8,6 +8,8 @@ counts that vendors reported for recorded answers (tests/core/test_usage.py).
 import re
 from collections.abc import Iterable, Sequence
 
+from msgspec import structs
+
 from core.events import Event, Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart, Usage
 from core.request import ChatRequest, Part, Text, Tool, ToolCall, ToolResult
 from core.request import Reasoning as ReasoningPart
@@ -96,7 +98,7 @@ class Meter:
             reasoning_tokens=reasoning or None,
             estimated=True,
         )
-        return Finish(finish.reason, finish.raw_reason, usage, finish.turn)
+        return structs.replace(finish, usage=usage)
 
 
 def _total(texts: Iterable[str]) -> int:

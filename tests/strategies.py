@@ -98,6 +98,7 @@ def finishes() -> SearchStrategy[Event]:
         raw_reason=st.none() | NAMES,
         usage=st.none() | usages(),
         turn=st.none() | TURNS,
+        stop_sequence=st.none() | NAMES,
     )
 
 

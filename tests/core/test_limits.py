@@ -49,7 +49,10 @@ def essence(events: Sequence[Event]) -> tuple[tuple[str, ...], Finish]:
 
 
 class Case(Struct, frozen=True):
-    """`raw` is the reason the gateway gives when it ended the answer itself, "stop" when it did not."""
+    """`raw` is the reason the gateway gives when it ended the answer itself, "stop" when it did not.
+
+    `met` is the stop sequence that it names then.
+    """
 
     id: str
     given: tuple[str, ...]
@@ -57,23 +60,26 @@ class Case(Struct, frozen=True):
     stop: tuple[str, ...] = ()
     most: int | None = None
     raw: str = "stop"
+    met: str | None = None
 
 
 CASES = [
     Case("no limit is met", ("a", "b"), "ab", ("END",), 50),
-    Case("a stop in one delta", ("one END two",), "one ", ("END",), raw="stop_sequence"),
-    Case("a stop across two deltas", ("one EN", "D two"), "one ", ("END",), raw="stop_sequence"),
-    Case("a stop letter by letter", tuple("one END two"), "one ", ("END",), raw="stop_sequence"),
-    Case("a stop at the very beginning", ("END", " two"), "", ("END",), raw="stop_sequence"),
-    Case("a stop at the very end", ("one END",), "one ", ("END",), raw="stop_sequence"),
+    Case("a stop in one delta", ("one END two",), "one ", ("END",), raw="stop_sequence", met="END"),
+    Case("a stop across two deltas", ("one EN", "D two"), "one ", ("END",), raw="stop_sequence", met="END"),
+    Case("a stop letter by letter", tuple("one END two"), "one ", ("END",), raw="stop_sequence", met="END"),
+    Case("a stop at the very beginning", ("END", " two"), "", ("END",), raw="stop_sequence", met="END"),
+    Case("a stop at the very end", ("one END",), "one ", ("END",), raw="stop_sequence", met="END"),
     Case("half a stop at the end is text", ("one EN",), "one EN", ("END",)),
     Case("half a stop that goes on otherwise is text", ("one EN", "TER"), "one ENTER", ("END",)),
-    Case("half a stop within half a stop", ("aa", "ab"), "a", ("aab",), raw="stop_sequence"),
-    Case("the first of two stops counts", ("a B A",), "a ", ("A", "B"), raw="stop_sequence"),
-    Case("the stop that is complete first counts", ("abcd",), "a", ("abcd", "bc"), raw="stop_sequence"),
-    Case("of two that are complete together the longer counts", ("abc",), "a", ("c", "bc"), raw="stop_sequence"),
-    Case("a stop of line feeds", ("one\n", "\ntwo"), "one", ("\n\n",), raw="stop_sequence"),
-    Case("a stop of letters beyond ASCII", ("eins†", "ENDE"), "eins", ("†E",), raw="stop_sequence"),
+    Case("half a stop within half a stop", ("aa", "ab"), "a", ("aab",), raw="stop_sequence", met="aab"),
+    Case("the first of two stops counts", ("a B A",), "a ", ("A", "B"), raw="stop_sequence", met="B"),
+    Case("the stop that is complete first counts", ("abcd",), "a", ("abcd", "bc"), raw="stop_sequence", met="bc"),
+    Case(
+        "of two that are complete together the longer counts", ("abc",), "a", ("c", "bc"), raw="stop_sequence", met="bc"
+    ),
+    Case("a stop of line feeds", ("one\n", "\ntwo"), "one", ("\n\n",), raw="stop_sequence", met="\n\n"),
+    Case("a stop of letters beyond ASCII", ("eins†", "ENDE"), "eins", ("†E",), raw="stop_sequence", met="†E"),
     Case("as many tokens as are allowed", ("one two three",), "one two three", most=3),
     Case("one token too many", ("one two three four",), "one two three ", most=3, raw="max_output_tokens"),
     Case(
@@ -85,7 +91,7 @@ CASES = [
     ),
     Case("a word over two deltas is one word", ("one tw", "o thr", "ee"), "one two three", most=3),
     Case("a long word is more than one token", ("abcdefghijkl",), "abcdef", most=1, raw="max_output_tokens"),
-    Case("a stop before the last token counts", ("one END two",), "one ", ("END",), 1, "stop_sequence"),
+    Case("a stop before the last token counts", ("one END two",), "one ", ("END",), 1, "stop_sequence", met="END"),
     Case("the last token before a stop counts", ("one two END",), "one ", ("END",), 1, "max_output_tokens"),
 ]
 
@@ -97,13 +103,13 @@ def test_an_answer_is_cut(case: Case, batched: bool) -> None:
     out = limited([events] if batched else [[event] for event in events], case.stop, case.most)
     check(out)
     texts, finish = essence(out)
-    assert (texts, finish.raw_reason) == ((case.expected,), case.raw)
+    assert (texts, finish.raw_reason, finish.stop_sequence) == ((case.expected,), case.raw, case.met)
     assert finish.reason == ("length" if case.raw == "max_output_tokens" else "stop")
 
 
 def test_a_cut_answer_still_names_its_turn() -> None:
     finish = limited([answer("a END")], ["END"], None)[-1]
-    assert finish == Finish("stop", "stop_sequence", None, TURN)
+    assert finish == Finish("stop", "stop_sequence", None, TURN, "END")
 
 
 def test_after_the_cut_nothing_passes() -> None:
@@ -184,4 +190,7 @@ def test_stops_are_seen_to_whatever_the_upstream_does() -> None:
     """Each vendor takes some of them only: OpenAI four, Gemini five, Anthropic none of mere white space."""
     limiter = limiter_of(exchange("max_output_tokens", stop=("x",), max_output_tokens=1))
     assert limiter is not None
-    assert essence(limiter.feed(answer("one two x"))) == (("one two ",), Finish("stop", "stop_sequence", None, TURN))
+    assert essence(limiter.feed(answer("one two x"))) == (
+        ("one two ",),
+        Finish("stop", "stop_sequence", None, TURN, "x"),
+    )

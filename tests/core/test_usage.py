@@ -157,5 +157,6 @@ def test_the_meter_counts_the_same_in_any_batches_and_changes_nothing_else(
 
 
 def test_what_nobody_counted_is_estimated_and_says_so() -> None:
-    counted = Meter(ASKED).feed([Finish("stop", "stop")])
-    assert counted == [Finish("stop", "stop", Usage(estimate_input(ASKED), 0, None, None, True))]
+    counted = Meter(ASKED).feed([Finish("stop", "stop_sequence", stop_sequence="END")])
+    usage = Usage(estimate_input(ASKED), 0, None, None, True)
+    assert counted == [Finish("stop", "stop_sequence", usage, stop_sequence="END")]

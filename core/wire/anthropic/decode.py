@@ -51,6 +51,7 @@ class MessagesDecoder(StreamDecoder):
         self._blocks: dict[int, _Block] = {}
         self._has_called = False
         self._raw_reason: str | None = None
+        self._stop_sequence: str | None = None
         self._counts = TokenCounts()
 
     def _take(self, name: bytes, frame: bytes) -> None:
@@ -86,7 +87,9 @@ class MessagesDecoder(StreamDecoder):
             case "message_start":
                 self._start(event)
             case "message_delta":
-                self._raw_reason = (event.delta and event.delta.stop_reason) or self._raw_reason
+                delta = event.delta or Delta()
+                self._raw_reason = delta.stop_reason or self._raw_reason
+                self._stop_sequence = delta.stop_sequence or self._stop_sequence
                 self._count(event.usage)
             case "message_stop":
                 self._finish()
@@ -199,7 +202,7 @@ class MessagesDecoder(StreamDecoder):
         if self._has_called and reason in ("stop", "other"):
             # Compatible vendors say that a turn of calls has ended like any other.
             reason = "tool_calls"
-        self._sentence.finish(Finish(reason, raw, _usage(self._counts)))
+        self._sentence.finish(Finish(reason, raw, _usage(self._counts), stop_sequence=self._stop_sequence))
 
     def _violation(self, message: str) -> ProtocolViolation:
         return ProtocolViolation(message, upstream=self._upstream)

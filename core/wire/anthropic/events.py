@@ -52,6 +52,7 @@ class Delta(Struct, frozen=True):
     partial_json: str | None = None
     citation: Source | None = None
     stop_reason: str | None = None
+    stop_sequence: str | None = None
 
 
 class Fault(Struct, frozen=True):

@@ -50,10 +50,10 @@ def render_response(exchange: Exchange, response: Response) -> bytes:
 
 
 def stop_object(finish: Finish) -> dict[str, Any]:
-    """Return why the answer ended. Which of the stop sequences it was, only Anthropic itself says."""
+    """Return why the answer ended, and which of the stop sequences it was, where somebody said so."""
     raw = finish.raw_reason or ""
     reason = raw if _OWN_REASONS.get(raw) == finish.reason else STOP_REASONS[finish.reason]
-    return {"stop_reason": reason, "stop_sequence": None}
+    return {"stop_reason": reason, "stop_sequence": finish.stop_sequence if reason == "stop_sequence" else None}
 
 
 def usage_object(usage: Usage | None) -> dict[str, Any]:

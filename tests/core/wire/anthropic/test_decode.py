@@ -165,6 +165,14 @@ CASES = [
         ],
     ),
     Case(
+        "which stop sequence ended it",
+        STARTED
+        + HI
+        + event("message_delta", delta={"stop_reason": "stop_sequence", "stop_sequence": "END"})
+        + event("message_stop"),
+        [*TOLD, Finish("stop", "stop_sequence", COUNTED, stop_sequence="END")],
+    ),
+    Case(
         "a call behind which a vendor says end_turn",
         STARTED + begin(0, type="tool_use", id="t", name="get") + end(0) + closing(),
         [

@@ -281,6 +281,7 @@ class Ending(Struct, frozen=True):
     id: str
     finish: Finish
     reason: str
+    stop_sequence: str | None = None
 
 
 ENDINGS = [
@@ -289,7 +290,9 @@ ENDINGS = [
     Ending("calls", Finish("tool_calls"), "tool_use"),
     Ending("a filter", Finish("content_filter"), "refusal"),
     Ending("anything else", Finish("other", "mood"), "end_turn"),
-    Ending("a stop sequence", Finish("stop", "stop_sequence"), "stop_sequence"),
+    Ending("a stop sequence", Finish("stop", "stop_sequence", stop_sequence="END"), "stop_sequence", "END"),
+    Ending("a stop sequence that nobody named", Finish("stop", "stop_sequence"), "stop_sequence"),
+    Ending("a stop sequence behind a call", Finish("tool_calls", "stop_sequence", stop_sequence="END"), "tool_use"),
     Ending("a pause of Anthropic's own tools", Finish("other", "pause_turn"), "pause_turn"),
     Ending("a full context", Finish("length", "model_context_window_exceeded"), "model_context_window_exceeded"),
     Ending("a word that does not fit its meaning", Finish("length", "pause_turn"), "max_tokens"),
@@ -298,9 +301,10 @@ ENDINGS = [
 
 @pytest.mark.parametrize("case", ENDINGS, ids=lambda case: case.id)
 def test_why_it_ended(case: Ending) -> None:
-    assert encode([Start(), case.finish])[-2]["delta"]["stop_reason"] == case.reason
-    response = fold([Start(), case.finish])
-    assert json.loads(ANTHROPIC_MESSAGES.render_response(asking(), response))["stop_reason"] == case.reason
+    expected = {"stop_reason": case.reason, "stop_sequence": case.stop_sequence}
+    assert encode([Start(), case.finish])[-2]["delta"] == expected
+    told = json.loads(ANTHROPIC_MESSAGES.render_response(asking(), fold([Start(), case.finish])))
+    assert {name: told[name] for name in expected} == expected
 
 
 def test_an_estimate_says_that_it_is_one() -> None:
