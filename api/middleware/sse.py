@@ -173,7 +173,7 @@ class Answer(ABC):
 
 
 class StreamedAnswer(Answer):
-    """Every batch goes out as it comes, in one body message."""
+    """Every batch that says something to the client goes out as it comes, in one body message."""
 
     def __init__(self, exchange: Exchange, send: Send) -> None:
         super().__init__(exchange, send)
@@ -185,7 +185,9 @@ class StreamedAnswer(Answer):
     async def give(self, events: Sequence[Event]) -> None:
         if not self.committed:
             await self._commit()
-        await self._write(self._encoder.encode(events), more=not self.finished)
+        frames = self._encoder.encode(events)
+        if frames or self.finished:
+            await self._write(frames, more=not self.finished)
 
     async def relay(self, data: bytes) -> None:
         if not self.committed:

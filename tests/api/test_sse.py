@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.events import EXTENSION, EventStream
@@ -15,7 +16,9 @@ from api.middleware.errors import INTERNAL, Errors
 from api.middleware.sse import Sse
 from core.contracts import Exchange
 from core.errors import UpstreamUnavailable
-from core.events import Finish, Start, TextDelta, TextEnd, TextStart
+from core.events import Finish, ReasoningDelta, ReasoningEnd, ReasoningStart, Start, TextDelta, TextEnd, TextStart
+from core.wire.gemini import GEMINI_STREAM
+from core.wire.gemini.stream import EMPTY_LINE
 from core.wire.openai_chat import OPENAI_CHAT
 from tests.api.layers import CLOSING, OPENING, Client, exchange, http_scope, telling
 from tests.api.servers import comments, content, data_frames, finish_reasons
@@ -209,6 +212,22 @@ async def test_a_beat_is_a_frame_of_its_own() -> None:
     for frame in filter(None, client.text.split("\n\n")):
         assert frame.startswith((":", "data: ")), "every line is a comment or data"
         assert "\n" not in frame
+
+
+async def test_events_that_the_client_is_not_shown_are_silence() -> None:
+    """A long thought that nobody asked to see must not keep the connection idle."""
+    beaten = asyncio.Event()
+
+    async def thinking(scope: Scope, receive: Receive, send: Send) -> None:
+        await telling([Start(), ReasoningStart(0)])(scope, receive, send)
+        while not beaten.is_set():
+            await telling([ReasoningDelta(0, "hm")])(scope, receive, send)
+            await asyncio.sleep(0)
+        await telling([ReasoningEnd(0), Finish("stop")])(scope, receive, send)
+
+    turn = structs.replace(exchange(), dialect=GEMINI_STREAM)
+    client = await hear(thinking, turn, 0.005, Client(hear=lambda body: beaten.set()))
+    assert (client.bodies[0], len(client.bodies), client.ends) == (EMPTY_LINE, 2, 1)
 
 
 async def test_an_error_after_a_heartbeat_is_told_in_band() -> None:
