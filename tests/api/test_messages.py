@@ -70,13 +70,25 @@ def post(gateway: Gateway, body: dict[str, Any], path: str = "/v1/messages", **h
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("model", OVER)
 def test_text_after_thought(client: Anthropic, model: str, stream: bool) -> None:
-    message = answer(client, stream=stream, model=model, **asking(directive(reasoning="hm", text="Hello")))
+    asked = asking(directive(reasoning="hm", text="Hello"), thinking={"type": "adaptive"})
+    message = answer(client, stream=stream, model=model, **asked)
     assert [block.type for block in message.content] == ["thinking", "text"]
     assert (message.content[0].thinking, message.content[1].text) == ("hm", "Hello")
     assert (message.model, message.stop_reason) == (model, "end_turn")
     assert bool(message.content[0].signature) == (model == CLAUDE)
     assert message.usage.input_tokens > 0
     assert message.usage.output_tokens > 0
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("model", [model for model in OVER if model != CLAUDE])
+@pytest.mark.parametrize("thinking", [{}, {"thinking": {"type": "disabled"}}], ids=["nothing said", "disabled"])
+def test_thought_that_nobody_asked_for_is_not_shown(
+    client: Anthropic, model: str, stream: bool, thinking: dict[str, Any]
+) -> None:
+    asked = asking(directive(reasoning="hm", text="Hello"), **thinking)
+    message = answer(client, stream=stream, model=model, **asked)
+    assert [(block.type, block.text) for block in message.content] == [("text", "Hello")]
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])

@@ -12,6 +12,7 @@ from core.events import CUT_SHORT, Citation, Finish, FinishReason, Usage
 from core.fold import FoldedImage, FoldedText, Response, ResponsePart
 from core.request import Reasoning, ToolCall
 from core.wire.anthropic.opaque import seal_of
+from core.wire.anthropic.thinking import OMITTED, THINKING
 
 STOP_REASONS: dict[FinishReason, str] = {
     "stop": "end_turn",
@@ -82,7 +83,7 @@ def _blocks(exchange: Exchange, part: ResponsePart, finish: Finish) -> list[dict
             cited = {"citations": [citation_object(each) for each in citations]} if citations else {}
             return [{"type": "text", "text": text, **cited}]
         case Reasoning():
-            return _thinking(part)
+            return _thinking(exchange, part)
         case ToolCall():
             arguments = call_input(part, finish.reason in CUT_SHORT)
             return [{"type": "tool_use", "id": part.id, "name": part.name, "input": arguments}]
@@ -90,13 +91,26 @@ def _blocks(exchange: Exchange, part: ResponsePart, finish: Finish) -> list[dict
             return [{"type": "text", "text": picture_text(exchange, part)}]
 
 
-def _thinking(reasoning: Reasoning) -> list[dict[str, Any]]:
+def _thinking(exchange: Exchange, reasoning: Reasoning) -> list[dict[str, Any]]:
+    if not shows_thinking(exchange):
+        return []
     seal = seal_of(reasoning.opaque)
+    text = reasoning.text if shows_thoughts(exchange) else ""
     if seal.data:
         return [{"type": "redacted_thinking", "data": seal.data}]
-    if not (reasoning.text or seal.signature):
+    if not (text or seal.signature):
         return []
-    return [{"type": "thinking", "thinking": reasoning.text, "signature": seal.signature}]
+    return [{"type": "thinking", "thinking": text, "signature": seal.signature}]
+
+
+def shows_thinking(exchange: Exchange) -> bool:
+    """Say whether the answer may have blocks of thinking: only those who asked for some know what to do with them."""
+    return THINKING in exchange.request.echo
+
+
+def shows_thoughts(exchange: Exchange) -> bool:
+    """Say whether the words of thinking are shown too, beside the seals that a later turn needs."""
+    return shows_thinking(exchange) and OMITTED not in exchange.request.echo
 
 
 def call_input(call: ToolCall, may_be_cut: bool = False) -> Raw | dict[str, str]:

@@ -14,7 +14,7 @@ from core.openai_words import EFFORTS
 from core.request import ChatRequest, Hints, OutputFormat, ReasoningOptions, Tool, ToolChoice
 from core.wire.anthropic import types
 from core.wire.anthropic.messages import MessageReader
-from core.wire.anthropic.thinking import effort_of
+from core.wire.anthropic.thinking import OMITTED, THINKING, effort_of
 
 MAX_STOPS, MAX_STOP_CHARS = 64, 500
 """Each is looked for in every delta."""
@@ -25,6 +25,7 @@ _CHOICES: dict[str, Literal["auto", "none", "required", "named"]] = {
     "any": "required",
     "tool": "named",
 }
+_THINKS = ("enabled", "adaptive")
 _HINTS = {"web_search_": "web_search", "code_execution_": "code_interpreter"}
 """Which of our hints the tools are that Anthropic runs itself, by how their types begin."""
 
@@ -75,6 +76,7 @@ def parse_request(body: bytes, needs_max_tokens: bool = True) -> ChatRequest:
             if name not in types.READ_FIELDS | types.UNANSWERED_FIELDS and given(value)
         },
         ignored=(*offered.ignored, *reader.ignored),
+        echo=_echo(fields.thinking),
     )
 
 
@@ -150,13 +152,21 @@ def _reasoning(fields: types.Body) -> ReasoningOptions | None:
     """
     thinking = fields.thinking
     effort = fields.output_config.effort if fields.output_config else None
-    if thinking is not None and thinking.type not in ("enabled", "adaptive"):
+    if thinking is not None and thinking.type not in _THINKS:
         return None
     if effort is not None:
         return ReasoningOptions(known(EFFORTS, effort, "output_config.effort"))
     if thinking is None:
         return None
     return ReasoningOptions(effort_of(thinking.budget_tokens) if thinking.budget_tokens else None)
+
+
+def _echo(thinking: types.Thinking | None) -> dict[str, Raw]:
+    """Return what of thinking is to be shown: nothing to those who did not ask for it."""
+    if thinking is None or thinking.type not in _THINKS:
+        return {}
+    shown = (THINKING, OMITTED) if thinking.display == "omitted" else (THINKING,)
+    return dict.fromkeys(shown, Raw(b"true"))
 
 
 def _output_format(fields: types.Body) -> OutputFormat | None:

@@ -26,7 +26,15 @@ from core.events import (
 from core.fold import FoldedImage
 from core.text_runs import grouped, write_run
 from core.wire.anthropic.errors import error_object
-from core.wire.anthropic.objects import citation_object, message_object, picture_text, stop_object, usage_object
+from core.wire.anthropic.objects import (
+    citation_object,
+    message_object,
+    picture_text,
+    shows_thinking,
+    shows_thoughts,
+    stop_object,
+    usage_object,
+)
 from core.wire.anthropic.opaque import seal_of
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -44,7 +52,8 @@ _write = json.encode
 class MessagesEncoder:
     """Encodes one exchange's events.
 
-    A block of text or thinking begins with its first delta, so that empty ones are left out.
+    A block of text or thinking begins with its first delta, so that empty ones are left out. Thinking is shown to those
+    who asked for it.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -53,6 +62,8 @@ class MessagesEncoder:
         self._is_open = False
         self._text_head = self._thinking_head = self._input_head = b""
         self._is_custom = False
+        self._shows_thinking = shows_thinking(exchange)
+        self._shows_thoughts = shows_thoughts(exchange)
 
     def encode(self, events: Sequence[Event]) -> bytes:
         frames: list[bytes] = []
@@ -83,11 +94,11 @@ class MessagesEncoder:
             case TextEnd():
                 self._end_text(event, frames)
             case ReasoningDelta(text=text):
-                if not self._is_open:
-                    self._open(_THINKING, frames)
-                frames.append(self._thinking_head + _write(text) + _TAIL)
+                if self._shows_thoughts:
+                    self._think(text, frames)
             case ReasoningEnd():
-                self._end_reasoning(event, frames)
+                if self._shows_thinking:
+                    self._end_reasoning(event, frames)
             case ToolCallStart() | ToolCallDelta() | ToolCallEnd():
                 self._encode_call(event, frames)
             case ImageEnd():
@@ -120,6 +131,11 @@ class MessagesEncoder:
         for citation in end.citations:
             self._delta({"type": "citations_delta", "citation": citation_object(citation)}, frames)
         self._close(frames)
+
+    def _think(self, text: str, frames: list[bytes]) -> None:
+        if not self._is_open:
+            self._open(_THINKING, frames)
+        frames.append(self._thinking_head + _write(text) + _TAIL)
 
     def _end_reasoning(self, end: ReasoningEnd, frames: list[bytes]) -> None:
         seal = seal_of(end.opaque)

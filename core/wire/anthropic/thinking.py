@@ -1,4 +1,5 @@
-"""How much a model is to think, in Anthropic's terms and in ours, and what each generation of models understands.
+"""How much a model is to think, in Anthropic's terms and in ours, what each generation of models understands, and
+what of it is shown.
 
 Sources: the types of Anthropic's SDK (November 2026) and the notes on its models: adaptive thinking with an effort
 came with Claude 4.6; fixed budgets and sampling parameters ended with 4.7; the first models to think were 3.7.
@@ -20,6 +21,11 @@ FIRST_ADAPTIVE: Generation = (4, 6)
 FIRST_WITHOUT_SAMPLING: Generation = (4, 7)
 UNNUMBERED: Generation = (99, 0)
 """A Claude whose name has no number is taken for a new one."""
+
+THINKING = "thinking"
+"""In `echo`: blocks of thinking are wanted in the answer."""
+OMITTED = "thinking.display"
+"""In `echo`: of thinking the seals alone are wanted."""
 
 SMALLEST_BUDGET = 1024
 BUDGETS: Mapping[Effort, int] = {

@@ -10,10 +10,11 @@ Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 class Thinking(Struct, frozen=True):
-    """`type` is enabled (with a budget), adaptive, disabled, or between_tools."""
+    """`type` is enabled (with a budget), adaptive, disabled, or between_tools; `display` is summarized or omitted."""
 
     type: str
     budget_tokens: Count | None = None
+    display: str | None = None
 
 
 class Format(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from core.errors import (
     GatewayError,
@@ -42,6 +42,7 @@ from core.tool_names import Names
 from core.wire.anthropic import ANTHROPIC_MESSAGES
 from core.wire.anthropic.decode import MessagesDecoder
 from core.wire.anthropic.opaque import sealed
+from core.wire.anthropic.thinking import THINKING
 from tests.core.exchanges import exchange
 from tests.strategies import sentences
 
@@ -399,7 +400,7 @@ def test_whatever_order_events_come_in_a_sentence_is_legal_or_refused(frames: li
 @given(sentences(kinds=("text", "reasoning", "tool_call")))
 def test_what_our_own_encoder_writes_is_read_back(sentence: list[Event]) -> None:
     """Empty blocks are not written; free text is an object here, for nobody offered such a tool."""
-    asking = structs.replace(exchange(), dialect=ANTHROPIC_MESSAGES)
+    asking = structs.replace(exchange(echo={THINKING: Raw(b"true")}), dialect=ANTHROPIC_MESSAGES)
     events = decode([ANTHROPIC_MESSAGES.encoder(asking).encode(sentence)])
     check(events)
     assert told(fold(events)) == told(fold(sentence))

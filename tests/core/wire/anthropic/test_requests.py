@@ -27,6 +27,7 @@ from core.request import (
 )
 from core.wire.anthropic import ANTHROPIC_MESSAGES, ANTHROPIC_TOKEN_COUNT
 from core.wire.anthropic.opaque import sealed
+from core.wire.anthropic.thinking import OMITTED, THINKING
 from tests.strategies import JSON_VALUES
 
 USER: dict[str, Any] = {"role": "user", "content": "Hi"}
@@ -133,19 +134,27 @@ FIELDS = [
     Case(
         "a budget stands for an effort",
         {"thinking": {"type": "enabled", "budget_tokens": 5000, "display": "summarized"}},
-        {"reasoning": ReasoningOptions("medium")},
+        {"reasoning": ReasoningOptions("medium"), "echo": {THINKING: Raw(b"true")}},
     ),
-    Case("adaptive thinking names no effort", {"thinking": {"type": "adaptive"}}, {"reasoning": ReasoningOptions()}),
+    Case(
+        "adaptive thinking names no effort, and may be kept out of sight",
+        {"thinking": {"type": "adaptive", "display": "omitted"}},
+        {"reasoning": ReasoningOptions(), "echo": {THINKING: Raw(b"true"), OMITTED: Raw(b"true")}},
+    ),
     Case(
         "an effort that is named counts before a budget",
         {"thinking": {"type": "enabled", "budget_tokens": 1024}, "output_config": {"effort": "max"}},
         {"reasoning": ReasoningOptions("max")},
     ),
-    Case("an effort alone", {"output_config": {"effort": "low"}}, {"reasoning": ReasoningOptions("low")}),
+    Case(
+        "an effort alone shows no thinking",
+        {"output_config": {"effort": "low"}},
+        {"reasoning": ReasoningOptions("low"), "echo": {}},
+    ),
     Case(
         "thinking that is off is no wish",
         {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}},
-        {"reasoning": None},
+        {"reasoning": None, "echo": {}},
     ),
     Case(
         "a schema for the answer",

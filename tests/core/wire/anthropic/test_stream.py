@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from core.contracts import Exchange
 from core.errors import (
@@ -43,14 +43,17 @@ from core.events import (
 from core.fold import fold
 from core.wire.anthropic import ANTHROPIC_MESSAGES
 from core.wire.anthropic.opaque import sealed
+from core.wire.anthropic.thinking import OMITTED, THINKING
 from tests.core.exchanges import exchange
 from tests.strategies import sentences
 
 Json = dict[str, Any]
 
 
-def asking() -> Exchange:
-    return structs.replace(exchange(), dialect=ANTHROPIC_MESSAGES)
+def asking(*echo: str) -> Exchange:
+    """Return an exchange of a client that wants to see thinking, unless `echo` says what it wants."""
+    wanted = dict.fromkeys(echo or (THINKING,), Raw(b"true"))
+    return structs.replace(exchange(echo=wanted), dialect=ANTHROPIC_MESSAGES)
 
 
 def frames(data: bytes) -> list[Json]:
@@ -275,6 +278,41 @@ def test_a_call_that_the_end_broke_off_has_no_input(reason: FinishReason) -> Non
 def test_free_text_that_the_end_broke_off_is_told_as_far_as_it_came() -> None:
     free: list[Event] = [ToolCallStart(0, "c", "sh", "custom"), ToolCallDelta(0, "ls "), ToolCallEnd(0)]
     assert whole(free, "length")["content"][0]["input"] == {"input": "ls "}
+
+
+class Shown(Struct, frozen=True):
+    """What of two blocks of thinking, one signed and one hidden, is shown before a text."""
+
+    id: str
+    echo: tuple[str, ...]
+    content: list[Json]
+
+
+HIDDEN = {"type": "redacted_thinking", "data": "xyz"}
+SHOWN = [
+    Shown("to those who did not ask", ("another",), []),
+    Shown("to those who asked", (THINKING,), [{"type": "thinking", "thinking": "hm", "signature": "sig"}, HIDDEN]),
+    Shown(
+        "to those who want its seals alone",
+        (THINKING, OMITTED),
+        [{"type": "thinking", "thinking": "", "signature": "sig"}, HIDDEN],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", SHOWN, ids=lambda case: case.id)
+def test_thinking_is_shown(case: Shown) -> None:
+    sentence: list[Event] = [
+        *(Start(), ReasoningStart(0), ReasoningDelta(0, "hm"), ReasoningEnd(0, sealed(signature="sig"))),
+        *(ReasoningStart(1), ReasoningEnd(1, sealed(data="xyz"))),
+        *(ReasoningStart(2), ReasoningDelta(2, "unsigned") if OMITTED in case.echo else Progress("x"), ReasoningEnd(2)),
+        *(TextStart(3), TextDelta(3, "Hi"), TextEnd(3), Finish("stop")),
+    ]
+    expected = [*case.content, {"type": "text", "text": "Hi"}]
+    asked = asking(*case.echo)
+    assert json.loads(ANTHROPIC_MESSAGES.render_response(asked, fold(sentence)))["content"] == expected
+    told = accumulated(frames(ANTHROPIC_MESSAGES.encoder(asked).encode(sentence)))
+    assert [{name: value for name, value in block.items() if name != "citations"} for block in told] == expected
 
 
 class Ending(Struct, frozen=True):
