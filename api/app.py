@@ -17,7 +17,7 @@ from api import handlers
 from api.gateway import Gateway, build_gateway
 from api.later import Later
 from api.log import configure_logging
-from api.middleware.access import REQUEST_ID, Access
+from api.middleware.access import ANTHROPIC_REQUEST_ID, REQUEST_ID, Access
 from api.middleware.links import AuthOrLink
 from api.middleware.query_key import AuthByQuery
 from api.routes import Routes
@@ -37,6 +37,7 @@ sessions, usage = Later("sessions"), Later("usage")
 
 EXPOSED_HEADERS = (
     REQUEST_ID,
+    ANTHROPIC_REQUEST_ID,
     "retry-after",
     "retry-after-ms",
     "x-isthmus-upstream",

@@ -14,6 +14,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "x-request-id"
+ANTHROPIC_REQUEST_ID = "request-id"
+"""The same as Anthropic's SDKs read it, `_request_id` of a message and of an error."""
 UPSTREAM = "x-isthmus-upstream"
 
 log = logging.getLogger("isthmus.access")
@@ -40,7 +42,7 @@ class Access:
         async def numbered(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = record.request_id
+                headers[REQUEST_ID] = headers[ANTHROPIC_REQUEST_ID] = record.request_id
                 record.begin(message["status"], headers.get(UPSTREAM))
             await send(message)
 

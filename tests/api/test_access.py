@@ -44,7 +44,7 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_request_has_an_id_in_and_out(case: Case) -> None:
     headers = [] if case.given is None else [(b"x-request-id", case.given)]
     client = await Client().call(Access(answering), http_scope(headers=headers))
-    assert client.headers["x-request-id"] == client.text
+    assert client.headers["x-request-id"] == client.headers["request-id"] == client.text
     assert (case.given == client.text.encode()) is case.is_kept
     assert client.text.isprintable()
 

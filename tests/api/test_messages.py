@@ -137,6 +137,15 @@ def test_a_schema_for_the_answer(client: Anthropic, model: str) -> None:
     assert json.loads(message.content[0].text).keys() == {"city"}
 
 
+def test_an_answer_and_an_error_tell_their_request(client: Anthropic) -> None:
+    headers = {"x-request-id": "r-1"}
+    message = client.messages.create(model="auto", extra_headers=headers, **asking("Say hello"))
+    assert message._request_id == "r-1"
+    with pytest.raises(BadRequestError) as raised:
+        client.messages.create(model="auto", extra_headers=headers, max_tokens=9, messages=[])
+    assert raised.value.request_id == "r-1"
+
+
 def test_a_picture_goes_along(client: Anthropic) -> None:
     picture = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
     content = [{"type": "text", "text": "What is it?"}, {"type": "image", "source": picture}]
