@@ -14,7 +14,9 @@ from core.catalogue import offers
 from core.contracts import Exchange, Relay
 from core.errors import Forbidden, NotFound, Unsupported
 from core.transport import Transport
+from core.wire.anthropic import ANTHROPIC_MESSAGES
 from core.wire.anthropic import models as anthropic_models
+from core.wire.gemini import GEMINI
 from core.wire.gemini import models as gemini_models
 
 
@@ -92,26 +94,24 @@ async def account_counts(request: Request) -> Response:
 
 
 async def models(request: Request) -> Response:
-    """List the models, in the form of whoever asks: Anthropic's clients name a version of its API.
-
-    Google's clients, which ask here too, find their own list beside OpenAI's.
-    """
-    if anthropic_models.VERSION_HEADER in request.headers:
-        return reply(anthropic_models.model_list([name for name, _ in await _models(request)]))
+    """List the models, in the form of whoever asks. Google's clients find their own list beside OpenAI's."""
     listed = await _models(request)
+    names = [name for name, _ in listed]
+    dialect = request.scope["dialect"]
+    if dialect is ANTHROPIC_MESSAGES:
+        return reply(anthropic_models.model_list(names))
     body: dict[str, Any] = {"object": "list", "data": [_model(name, owner) for name, owner in listed]}
-    if gemini_models.KEY_HEADER in request.headers:
-        body |= gemini_models.model_list([name for name, _ in listed])
-    return reply(body)
+    return reply(body | gemini_models.model_list(names) if dialect is GEMINI else body)
 
 
 async def model(request: Request) -> Response:
-    wanted = request.path_params["model"]
-    for name, owner in await _models(request):
-        if name == wanted:
-            is_anthropic = anthropic_models.VERSION_HEADER in request.headers
-            return reply(anthropic_models.model_object(name) if is_anthropic else _model(name, owner))
-    raise _unknown(wanted)
+    """Describe one model, in the form of whoever asks, as `models` does."""
+    name, owner = await _wanted(request)
+    dialect = request.scope["dialect"]
+    if dialect is ANTHROPIC_MESSAGES:
+        return reply(anthropic_models.model_object(name))
+    body = _model(name, owner)
+    return reply(body | gemini_models.model_object(name) if dialect is GEMINI else body)
 
 
 async def gemini_model_list(request: Request) -> Response:
@@ -119,10 +119,8 @@ async def gemini_model_list(request: Request) -> Response:
 
 
 async def gemini_model(request: Request) -> Response:
-    wanted = request.path_params["model"]
-    if any(name == wanted for name, _ in await _models(request)):
-        return reply(gemini_models.model_object(wanted))
-    raise _unknown(wanted)
+    name, _ = await _wanted(request)
+    return reply(gemini_models.model_object(name))
 
 
 async def _models(request: Request) -> list[tuple[str, str]]:
@@ -131,9 +129,14 @@ async def _models(request: Request) -> list[tuple[str, str]]:
     return [(offer.id, offer.upstream) for offer in found]
 
 
-def _unknown(model: str) -> NotFound:
-    message = f"The model {model!r} is not in this gateway's list."
-    return NotFound(message, param="model", code="model_not_found")
+async def _wanted(request: Request) -> tuple[str, str]:
+    """Return the model that the path names, and whose it is. Raises `NotFound`."""
+    wanted = request.path_params["model"]
+    for name, owner in await _models(request):
+        if name == wanted:
+            return name, owner
+    message = f"The model {wanted!r} is not in this gateway's list."
+    raise NotFound(message, param="model", code="model_not_found")
 
 
 def _model(name: str, owner: str) -> dict[str, Any]:

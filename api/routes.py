@@ -16,7 +16,7 @@ from api.middleware.intake import Intake
 from api.middleware.query_key import AuthByQuery
 from api.middleware.sse import Sse
 from api.middleware.tools import Tools
-from api.routing import stack
+from api.routing import BY_HEADER, stack
 from api.token_counts import CountDialect, TokenCount
 from core.contracts import Dialect
 from core.wire.gemini import GEMINI, GEMINI_COUNT, GEMINI_STREAM
@@ -60,6 +60,14 @@ class Routes:
     ) -> Route:
         """What is asked about the gateway, by those who may use it."""
         return Route(path, stack(request_response(handler), *self._entrance(dialect, gate)), methods=[method])
+
+    def shared(self, path: str, handler: Any) -> Route:
+        """What clients of several APIs ask at one path: a header tells which of them asks."""
+        layers = (
+            partial(Errors, dialect=OPENAI_CHAT, by_header=BY_HEADER),
+            partial(Auth, settings=self._settings),
+        )
+        return Route(path, stack(request_response(handler), *layers), methods=["GET"])
 
     def unguarded(self, path: str, handler: Any) -> Route:
         """What needs no key of the gateway's: the caller brings what it is about."""

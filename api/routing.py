@@ -1,5 +1,6 @@
 """What the route table is made of: stacks of layers, and the answers for what is not in the table."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -7,10 +8,20 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
+from api.middleware.errors import spoken
 from core.contracts import Dialect
 from core.errors import GatewayError, MethodNotAllowed, NotFound
+from core.wire.anthropic import ANTHROPIC_MESSAGES
+from core.wire.anthropic.models import VERSION_HEADER
 from core.wire.gemini import GEMINI
+from core.wire.gemini.models import KEY_HEADER
 from core.wire.openai_chat import OPENAI_CHAT
+
+SHARED = "/v1/models"
+BY_HEADER: Mapping[str, Dialect] = {VERSION_HEADER: ANTHROPIC_MESSAGES, KEY_HEADER: GEMINI}
+"""Whose header makes a shared path whose; without one it is OpenAI's."""
+
+_BY_PATH: Mapping[str, Dialect] = {"/v1/messages": ANTHROPIC_MESSAGES, "/v1beta": GEMINI}
 
 
 def stack(handler: ASGIApp, *layers: Any) -> ASGIApp:
@@ -49,6 +60,13 @@ def _methods(request: Request) -> set[str]:
 
 
 def rendered(error: GatewayError, request: Request, headers: Any = None) -> Response:
-    """Return an error in the shape of those whose path it is."""
-    dialect: Dialect = GEMINI if request.url.path.startswith("/v1beta/") else OPENAI_CHAT
+    """Return an error in the shape of those whose path it is (ruling 8)."""
+    dialect = _dialect_of(request)
     return Response(dialect.render_error(error), error.status, headers, media_type=dialect.media_type)
+
+
+def _dialect_of(request: Request) -> Dialect:
+    path = f"{request.url.path}/"
+    if path.startswith(f"{SHARED}/"):
+        return spoken(request.headers, BY_HEADER, OPENAI_CHAT)
+    return next((dialect for start, dialect in _BY_PATH.items() if path.startswith(f"{start}/")), OPENAI_CHAT)

@@ -5,7 +5,9 @@ A `GatewayError` keeps its status and its words; anything else is a fault of our
 
 import logging
 import math
+from collections.abc import Mapping
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.contracts import Dialect
@@ -17,15 +19,20 @@ INTERNAL = "The gateway failed to handle this request."
 
 
 class Errors:
-    """Puts `scope["dialect"]` in place, for whoever answers outside this layer."""
+    """Puts `scope["dialect"]` in place, for whoever answers inside or outside this layer.
 
-    def __init__(self, app: ASGIApp, dialect: Dialect) -> None:
+    On a path that several APIs share, `by_header` says whose header makes it whose.
+    """
+
+    def __init__(self, app: ASGIApp, dialect: Dialect, by_header: Mapping[str, Dialect] | None = None) -> None:
         self.app = app
         self.dialect = dialect
+        self.by_header = by_header
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
-        scope["dialect"] = self.dialect
+        dialect = spoken(Headers(scope=scope), self.by_header, self.dialect) if self.by_header else self.dialect
+        scope["dialect"] = dialect
 
         async def watched(message: Message) -> None:
             nonlocal started
@@ -37,7 +44,12 @@ class Errors:
         except Exception as error:
             if started:
                 raise
-            await respond(scope, send, self.dialect, as_gateway_error(error, scope))
+            await respond(scope, send, dialect, as_gateway_error(error, scope))
+
+
+def spoken(headers: Headers, by_header: Mapping[str, Dialect], default: Dialect) -> Dialect:
+    """Return the dialect of whoever sent these headers."""
+    return next((dialect for name, dialect in by_header.items() if name in headers), default)
 
 
 def as_gateway_error(error: Exception, scope: Scope) -> GatewayError:

@@ -205,6 +205,7 @@ MISSING = [
     Missing("no such route below /v1, without a key", "POST", "/v1/nothing", 404, "not_found_error"),
     Missing("a turn that is asked with GET", "GET", "/v1/chat/completions", 405, "invalid_request_error"),
     Missing("a list that is posted to", "POST", "/v1/models", 405, "invalid_request_error"),
+    Missing("a model that is deleted", "DELETE", "/v1/models/auto", 405, "invalid_request_error"),
     Missing("an open route that is deleted", "DELETE", "/ping", 405, "invalid_request_error"),
 ]
 
@@ -216,6 +217,46 @@ def test_what_is_not_there_has_an_openai_error(case: Missing, gateway_server: Ga
     assert error_of(answer)["type"] == case.kind
     if case.status == 405:
         assert answer.headers["allow"]
+
+
+ANTHROPICS = {"anthropic-version": "2023-06-01"}
+GOOGLES_KEY = {"x-goog-api-key": KEY}
+
+
+class Shaped(Struct, frozen=True):
+    """An error in the shape of the API whose path it is, or on a shared path of whoever asks."""
+
+    name: str
+    method: str
+    path: str
+    status: int
+    headers: dict[str, str] = {}
+
+
+ANTHROPIC_SHAPED = [
+    Shaped("a route of Anthropic's that is not here", "POST", "/v1/messages/batches", 404),
+    Shaped("a turn that is asked with GET", "GET", "/v1/messages", 405),
+    Shaped("a model that is not there", "GET", "/v1/models/none", 404, ANTHROPICS),
+    Shaped("a model that is deleted", "DELETE", "/v1/models/auto", 405, ANTHROPICS),
+    Shaped("a list without a key", "GET", "/v1/models", 401, {**ANTHROPICS, "authorization": ""}),
+]
+GOOGLE_SHAPED = [
+    Shaped("a route of Google's that is not here", "GET", "/v1beta/nothing", 404),
+    Shaped("a model that is not there", "GET", "/v1/models/none", 404, GOOGLES_KEY),
+    Shaped("a call that is not here", "POST", "/v1/models/auto:embedContent", 405, GOOGLES_KEY),
+]
+
+
+@pytest.mark.parametrize("case", ANTHROPIC_SHAPED, ids=lambda case: case.name)
+def test_an_error_on_anthropics_paths_has_its_shape(case: Shaped, gateway_server: Gateway) -> None:
+    answer = gateway_server.web.request(case.method, case.path, headers=case.headers)
+    assert (answer.status_code, answer.json()["type"]) == (case.status, "error")
+
+
+@pytest.mark.parametrize("case", GOOGLE_SHAPED, ids=lambda case: case.name)
+def test_an_error_on_googles_paths_has_its_shape(case: Shaped, gateway_server: Gateway) -> None:
+    answer = gateway_server.web.request(case.method, case.path, headers=case.headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (case.status, case.status)
 
 
 def test_options_needs_no_key_and_no_origin(gateway_server: Gateway) -> None:

@@ -210,6 +210,9 @@ def test_googles_clients_find_their_list_beside_openais(gateway: Gateway) -> Non
     both = httpx.get(f"{gateway.url}/v1/models", headers={"x-goog-api-key": KEY}).json()
     assert plain == {name: both[name] for name in ("object", "data")}
     assert [model["name"] for model in both["models"]] == [f"models/{model['id']}" for model in both["data"]]
+    one = httpx.get(f"{gateway.url}/v1/models/auto", headers={"x-goog-api-key": KEY}).json()
+    assert (one["name"], one["id"]) == ("models/auto", "auto")
+    assert "name" not in gateway.web.get("/v1/models/auto").json()
 
 
 @pytest.mark.parametrize(("model", "estimated"), [("gemini/loopback-large", None), ("auto", "true")])
