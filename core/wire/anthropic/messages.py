@@ -39,10 +39,11 @@ _KNOWN = (
 _MESSAGE = json.Decoder(types.Message)
 _BLOCK = json.Decoder(types.Block)
 _SOURCE = json.Decoder(types.Source)
+_CITATIONS = json.Decoder(types.Citations)
 
 
 class MessageReader:
-    """Reads the messages of one request. `ignored` names the blocks that had to be left out."""
+    """Reads the messages of one request. `ignored` names what had to be left out of them."""
 
     def __init__(self) -> None:
         self.ignored: list[str] = []
@@ -107,17 +108,25 @@ class MessageReader:
                 raise InvalidRequest(message, param=f"{path}.type")
 
     def _document(self, block: types.Block, path: str) -> list[Part]:
+        """Return what a document is, below what its sender says of it; the title of a file is the file's name."""
         source, where = _source(block, path), f"{path}.source"
+        self._leave_out_citations(block, path)
         if source.type == "text":
             return [_titled(block, required(source.data, f"{where}.data"))]
         if source.type == "content":
-            inner = self._blocks(required(given(source.content), f"{where}.content"), f"{where}.content")
-            return [_titled(block, ""), *inner] if block.title else inner
-        return [_file(source, block.title, where)]
+            head = [_titled(block, "")] if block.title or block.context else []
+            return [*head, *self._blocks(required(given(source.content), f"{where}.content"), f"{where}.content")]
+        return [*([Text(block.context)] if block.context else []), _file(source, block.title, where)]
+
+    def _leave_out_citations(self, block: types.Block, path: str) -> None:
+        """Name the wish for quotations, which nobody here can make."""
+        if given(block.citations) is not None and decode(_CITATIONS, block.citations, f"{path}.citations").enabled:
+            self.ignored.append(f"{path}.citations")
 
     def _search_result(self, block: types.Block, path: str) -> list[Part]:
         origin = decode(STRING, required(given(block.source), f"{path}.source"), f"{path}.source")
         inner = self._blocks(required(given(block.content), f"{path}.content"), f"{path}.content")
+        self._leave_out_citations(block, path)
         return [_titled(block, origin), *inner]
 
     def _result(self, block: types.Block, path: str) -> ToolResult:
@@ -151,8 +160,8 @@ def _source(block: types.Block, path: str) -> types.Source:
 
 
 def _titled(block: types.Block, text: str) -> Text:
-    """Return the text of a document or a search result, below its title."""
-    return Text("\n".join(filter(None, (block.title, text))))
+    """Return the text of a document or a search result, below its title and what is said of it."""
+    return Text("\n".join(filter(None, (block.title, block.context, text))))
 
 
 def _image(source: types.Source, path: str) -> Image:

@@ -31,6 +31,7 @@ _HINTS = {"web_search_": "web_search", "code_execution_": "code_interpreter"}
 
 _BODY = json.Decoder(types.Body)
 _TOOL = json.Decoder(types.Tool)
+_FIELDS = json.Decoder(dict[str, Raw])
 _CHOICE = json.Decoder(types.ToolChoice)
 
 
@@ -93,11 +94,20 @@ def _offered(items: list[Raw]) -> Offered:
         hint = next((hint for start, hint in _HINTS.items() if (tool.type or "").startswith(start)), None)
         if hint is not None:
             hints[tool.name or hint] = hint
+            ignored += _unread(item, path, types.SERVICE_FIELDS)
         elif tool.type in (None, "custom"):
             tools.append(_tool(tool, path))
+            ignored += _unread(item, path, types.TOOL_FIELDS)
         else:
             ignored.append(path)
     return Offered(tuple(tools), hints, tuple(ignored))
+
+
+def _unread(item: Raw, path: str, read: frozenset[str]) -> list[str]:
+    """Return the paths of what a tool says beside the fields that are read."""
+    known_here = read | types.UNANSWERED_TOOL_FIELDS
+    fields = decode(_FIELDS, item, path).items()
+    return [f"{path}.{name}" for name, value in fields if name not in known_here and given(value)]
 
 
 def _tool(tool: types.Tool, path: str) -> Tool:

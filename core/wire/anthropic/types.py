@@ -78,6 +78,8 @@ class Block(Struct, frozen=True):
     text: str | None = None
     source: Raw = NULL
     title: str | None = None
+    context: str | None = None
+    citations: Raw = NULL
     content: Raw = NULL
     thinking: str | None = None
     signature: str | None = None
@@ -90,6 +92,12 @@ class Block(Struct, frozen=True):
     is_error: bool | None = None
 
 
+class Citations(Struct, frozen=True):
+    """Whether an answer is to quote a document or a search result."""
+
+    enabled: bool | None = None
+
+
 class Tool(Struct, frozen=True):
     """A client's tool, or with another `type` one that Anthropic defines."""
 
@@ -98,6 +106,14 @@ class Tool(Struct, frozen=True):
     description: str | None = None
     input_schema: Raw = NULL
     strict: bool | None = None
+
+
+TOOL_FIELDS = frozenset(Tool.__struct_fields__)
+SERVICE_FIELDS = frozenset({"type", "name"})
+"""What is read of a tool that Anthropic runs itself."""
+
+UNANSWERED_TOOL_FIELDS = frozenset({"cache_control", "defer_loading", "eager_input_streaming"})
+"""Fields of a tool whose absence changes no answer: it is offered at once, and its arguments come as they are made."""
 
 
 class ToolChoice(Struct, frozen=True):

@@ -109,6 +109,32 @@ FIELDS = [
         {"tools": (), "hints": Hints(web_search=True), "tool_choice": ToolChoice("auto")},
     ),
     Case(
+        "what such a tool is limited to is named as ignored",
+        {
+            "tools": [
+                {
+                    "type": "web_search_20250305",
+                    "name": "web_search",
+                    "cache_control": {"type": "ephemeral"},
+                    "allowed_domains": ["a.example"],
+                    "blocked_domains": None,
+                    "max_uses": 8,
+                    "user_location": {"type": "approximate", "city": "Oslo"},
+                }
+            ]
+        },
+        {"ignored": ("tools[0].allowed_domains", "tools[0].max_uses", "tools[0].user_location")},
+    ),
+    Case(
+        "what else is said of a tool is named as ignored",
+        {
+            "tools": [
+                {**TOOL, "input_examples": [{"a": 1}], "allowed_callers": ["direct"], "eager_input_streaming": True}
+            ]
+        },
+        {"ignored": ("tools[0].input_examples", "tools[0].allowed_callers")},
+    ),
+    Case(
         "code execution is a hint",
         {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]},
         {"hints": Hints(code_interpreter=True)},
@@ -239,6 +265,28 @@ CONTENT = [
         one("user", File(data="data:application/pdf;base64,AA==", filename="A", where=f"{AT}.data")),
     ),
     Content(
+        "what is said of a document, and the wish for quotations of it",
+        [
+            user(
+                {
+                    "type": "document",
+                    "context": "Old.",
+                    "citations": {"enabled": True},
+                    "source": source("url", url="https://a.example/x.pdf"),
+                },
+                {
+                    "type": "document",
+                    "title": "A",
+                    "context": "New.",
+                    "citations": {"enabled": False},
+                    "source": source("text", media_type="text/plain", data="words"),
+                },
+            )
+        ],
+        one("user", Text("Old."), File(url="https://a.example/x.pdf", where=f"{AT}.url"), Text("A\nNew.\nwords")),
+        ("messages[0].content[0].citations",),
+    ),
+    Content(
         "a document by its address",
         [user({"type": "document", "source": source("url", url="https://a.example/x.pdf")})],
         one("user", File(url="https://a.example/x.pdf", where=f"{AT}.url")),
@@ -255,13 +303,32 @@ CONTENT = [
     ),
     Content(
         "a document of blocks",
-        [user({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "words"}]}})],
-        one("user", Text("words")),
+        [
+            user(
+                {
+                    "type": "document",
+                    "context": "Old.",
+                    "source": {"type": "content", "content": [{"type": "text", "text": "words"}]},
+                }
+            )
+        ],
+        one("user", Text("Old."), Text("words")),
     ),
     Content(
         "a search result",
-        [user({"type": "search_result", "source": "s", "title": "T", "content": [{"type": "text", "text": "found"}]})],
+        [
+            user(
+                {
+                    "type": "search_result",
+                    "source": "s",
+                    "title": "T",
+                    "content": [{"type": "text", "text": "found"}],
+                    "citations": {"enabled": True},
+                }
+            )
+        ],
         one("user", Text("T\ns"), Text("found")),
+        ("messages[0].content[0].citations",),
     ),
     Content(
         "thoughts, signed, unsigned and hidden",
@@ -439,6 +506,11 @@ REFUSED = [
         "a call with arguments that are no object",
         {"messages": [{"role": "assistant", "content": [{**CALL, "input": "x"}]}]},
         "messages[0].content[0].input",
+    ),
+    Refused(
+        "citations that are no wish",
+        {"messages": [user({"type": "document", "source": source("text", data="a"), "citations": {"enabled": 1}})]},
+        "messages[0].content[0].citations.enabled",
     ),
     Refused("a tool without a name", {"tools": [{"input_schema": SCHEMA}]}, "tools[0].name"),
     Refused("a tool with an empty name", {"tools": [{"name": "", "input_schema": SCHEMA}]}, "tools[0].name"),
