@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from core.errors import ProtocolViolation, UpstreamError
 from core.events import (
+    CUT_SHORT,
     Event,
     Finish,
     FinishReason,
@@ -41,8 +42,6 @@ FAILED = ("tools", "failed")
 
 PIECE_CHARS = 4_096
 """Longer texts are taken in pieces, so that no step copies more than this."""
-
-_CUT = ("length", "content_filter")
 
 
 class Attempts:
@@ -342,7 +341,7 @@ class Lifter:
         When it was cut for length the call goes out as far as it came, as an upstream with native tools would do.
         """
         self._forward(reader.close(), reader, out)
-        if reason in _CUT and reader.failure and reader.committed and self._tool is not None:
+        if reason in CUT_SHORT and reader.failure and reader.committed and self._tool is not None:
             self._send_call(self._tool, "".join(self._arguments), out)
         elif reader.failure and self._call_began:
             raise _malformed(reader.failure)
@@ -425,7 +424,7 @@ class Lifter:
                 return
         self._blocks.begin(out)
         self._blocks.end_text(out)
-        reason: FinishReason = "tool_calls" if called and finish.reason not in _CUT else finish.reason
+        reason: FinishReason = "tool_calls" if called and finish.reason not in CUT_SHORT else finish.reason
         self._come_to(finish.turn)
         self._finished = True
         named = self._named()
@@ -433,7 +432,7 @@ class Lifter:
 
     def _end_structured(self, structured: StructuredText, reason: FinishReason, out: list[Event]) -> bool:
         """Judge the JSON that was asked for; False when it must be asked for again. A cut answer is not judged."""
-        if reason in _CUT:
+        if reason in CUT_SHORT:
             self._blocks.text("" if structured.sent else structured.raw, out)
             return True
         self._blocks.text(structured.close(), out)

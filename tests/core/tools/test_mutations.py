@@ -86,7 +86,7 @@ FAULTS = [
     Fault("every call has the same id", "blocks", "{self._exchange_id}/{self.index}", "{self._exchange_id}"),
     Fault("the schema is not looked at", "toolbox", "return violation(tool.parameters, value)", 'return ""'),
     Fault("one call is never enough", "lifter", "self.enough = not self._plan.parallel", "pass"),
-    Fault("a cut call is a broken one", "lifter", "reason in _CUT and reader.failure", "False and reader.failure"),
+    Fault("a cut call is a broken one", "lifter", "reason in CUT_SHORT and reader.failure", "False and reader.failure"),
     Fault(
         "a call is not given back as text",
         "lifter",
