@@ -75,6 +75,7 @@ ROWS = [
             "core.vendor_errors",
             "core.vendor_http",
             "core.cleanup",
+            "core.continuing",
             "core.vendors",
             "core.retry_after",
             "core.services",

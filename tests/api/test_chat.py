@@ -119,8 +119,8 @@ def test_a_conversation_goes_on_where_it_was(stream: bool, upstream_server: Upst
         second = ids_of(gateway.chat(f"Say {words}", stream=stream, **fields), stream)
         gone = gateway.chat("Say three", stream=stream, conversation_id="no-such-conversation")
     assert second[1] != first[1]
-    bodies = [turn["body"] for turn in upstream_server.turns()]
-    [asked] = [body for body in bodies if words in str(body["messages"])]
+    assert error_of(gone)["param"] == "conversation_id"
+    [asked] = [body for body in bodies_of(upstream_server) if words in str(body["messages"])]
     assert len(asked["messages"]) == 1, "only what is new is sent"
     assert asked["conversation_id"]
     assert asked["parent_message_id"]
@@ -135,12 +135,16 @@ def ids_of(answer: Any, stream: bool) -> tuple[str, str]:
     return body["conversation_id"], body["message_id"]
 
 
+def bodies_of(upstream: Upstream) -> list[dict[str, Any]]:
+    """Return the bodies of all turns so far; of one whose caller left early there is none."""
+    return [turn["body"] for turn in upstream.turns() if turn["body"] is not None]
+
+
 def test_chats_are_temporary_unless_stored(upstream_server: Upstream) -> None:
     with running_gateway(upstream_server.environ()) as gateway:
         gateway.chat("Say temporary-1")
         gateway.chat("Say stored-2", store=True)
-    turns = upstream_server.turns()
-    found = {str(turn["body"]["messages"][0]["content"]["parts"][0]): turn["body"] for turn in turns}
+    found = {str(body["messages"][0]["content"]["parts"][0]): body for body in bodies_of(upstream_server)}
     assert found["Say temporary-1"]["history_and_training_disabled"] is True
     assert not found["Say stored-2"].get("history_and_training_disabled")
 

@@ -395,6 +395,7 @@ def test_a_removed_response_is_gone(gateway: Gateway, account: Account) -> None:
     followed = post(gateway, "Say two", previous_response_id=begun["id"])
     assert followed.status_code == 404
     assert "no longer kept" in error_of(followed)["message"]
+    assert error_of(followed)["param"] == "previous_response_id"
 
 
 def repaired(stream: bool) -> str:

@@ -14,8 +14,9 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from core.chatgpt.session import EVENT_STREAM, Pause, Session
+from core.continuing import named_by
 from core.contracts import Exchange
-from core.errors import ChallengeRequired, ProtocolViolation, UpstreamError, UpstreamRejected
+from core.errors import ChallengeRequired, NotFound, ProtocolViolation, UpstreamError, UpstreamRejected
 from core.events import Event
 from core.request import Turn
 from core.transport import Reply
@@ -103,7 +104,11 @@ class TurnRun:
     async def _told(self) -> AsyncGenerator[list[Event], None]:
         parent = self._plan.outgoing.parent
         if parent is not None and parent.account is not None and parent.kept:
-            parent = await last_of_turn(self._session, parent)
+            try:
+                parent = await last_of_turn(self._session, parent)
+            except NotFound as error:
+                error.param = self._named_by()
+                raise
             self._plan = structs.replace(self._plan, outgoing=structs.replace(self._plan.outgoing, parent=parent))
         async with aclosing(self._first_leg(await self._open_headers(announce=True))) as batches:
             async for batch in batches:
@@ -198,11 +203,17 @@ class TurnRun:
     async def _expect_stream(self, reply: Reply) -> None:
         if reply.status != 200:
             error = await self._session.refusal(reply)
+            if reply.status == 404 and self._plan.outgoing.parent is not None:
+                error.param = self._named_by()
             if self._turnstile and isinstance(error, ChallengeRequired):
                 error = turnstile_failed(error)
             raise error
         if not reply.headers.get("content-type", EVENT_STREAM).startswith(EVENT_STREAM):
             raise unexpected_answer(reply.status, reply.headers, await reply.read())
+
+    def _named_by(self) -> str:
+        """Return the field by which the client named the conversation that it goes on with."""
+        return named_by(self._plan.exchange.request)[0]
 
     async def _read(self, reply: Reply) -> AsyncGenerator[list[Event], None]:
         decoder = self._decoder
