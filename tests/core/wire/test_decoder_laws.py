@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from core.contracts import Decoder
-from core.events import Event, Finish
+from core.events import Event, Finish, Progress
 from core.grammar import check, endings
 from core.request import ChatRequest
 from core.tool_names import Names
@@ -87,9 +87,10 @@ def streams(format_: Format) -> st.SearchStrategy[bytes]:
 
 def is_legal(events: Sequence[Event]) -> None:
     """Raise if the events are no beginning of a sentence."""
-    if events and not isinstance(events[-1], Finish):
-        events = [*events, *endings(events[-1]), Finish("other")]
-    if events:
+    said = [event for event in events if not isinstance(event, Progress)]
+    if said and not isinstance(said[-1], Finish):
+        events = [*events, *endings(said[-1]), Finish("other")]
+    if said:
         check(events)
 
 
