@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from api.middleware.intake import ClientGone
 from core.errors import BodyTooLarge, InvalidRequest
 from core.json_body import missing
-from core.multipart import is_form
+from core.multipart import empty_file, is_form
 
 FORM_OVERHEAD_BYTES = 1 << 20
 """What a form may hold besides its file: text fields and the lines around each part."""
@@ -48,7 +48,7 @@ class Form(Struct, frozen=True):
         if self.file is None or self.file_field != "file":
             raise missing("file")
         if not self.file.size:
-            raise InvalidRequest("file is empty: it must have content", param="file", code="empty_file")
+            raise empty_file("file")
         return self.file
 
 

@@ -60,6 +60,11 @@ def refuse_repeated(names: Iterable[str]) -> None:
         seen.add(name)
 
 
+def empty_file(name: str) -> InvalidRequest:
+    """Return the error of a field whose file has no bytes."""
+    return InvalidRequest(f"{name} is empty: it must have content", param=name, code="empty_file")
+
+
 def with_texts(body: bytes, content_type: str, texts: Mapping[str, str | None]) -> bytes:
     """Return a form that `read_form` reads, with these texts in front in place of every part of their names.
 

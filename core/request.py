@@ -120,6 +120,10 @@ class Message(Struct, frozen=True):
     phase: str | None = None
 
 
+NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
+"""The schema of a function's arguments where a vendor insists on one and the client gave none."""
+
+
 class Tool(Struct, frozen=True):
     """A tool the caller offers. `parameters` is its JSON Schema, `grammar` the text of a custom tool's grammar,
     in Lark's language unless `syntax` names another (`regex`).

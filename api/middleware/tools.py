@@ -6,6 +6,7 @@ It lowers the request, lifts the answer, and asks the upstream again while that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from api.tool_log import ToolLog
 from core.accounts import Principal
 from core.cleanup import remove_conversation
 from core.contracts import Capabilities, Exchange, Selective
+from core.events import Event
 from core.request import OutputFormat
 from core.settings import Settings
 from core.tools.wants import has_format, has_tools
@@ -62,15 +64,17 @@ class Tools:
             await _remove_strays(lifter, scope, exchange)
 
     async def _attempt(self, scope: Scope, receive: Receive, send: Send, lifter: Lifter) -> None:
-        async def lift(message: Message) -> None:
-            if message["type"] != EXTENSION:
-                await send(message)
-                return
-            events = lifter.feed(message["events"])
+        async def pass_on(events: Sequence[Event]) -> None:
             if lifter.finished:
                 await _remove_strays(lifter, scope, scope["exchange"])
             if events:
                 await send({"type": EXTENSION, "events": events})
+
+        async def lift(message: Message) -> None:
+            if message["type"] != EXTENSION:
+                await send(message)
+                return
+            await pass_on(lifter.feed(message["events"]))
             if lifter.enough:
                 raise _Enough
 
@@ -79,9 +83,8 @@ class Tools:
         except _Enough:
             if lifter.error is not None:
                 raise lifter.error from None
-        if lifter.again is None and (events := lifter.close()):
-            await _remove_strays(lifter, scope, scope["exchange"])
-            await send({"type": EXTENSION, "events": events})
+        if lifter.again is None:
+            await pass_on(lifter.close())
 
     def _allowed(self, exchange: Exchange) -> Exchange:
         """Leave the tools out if emulation is off, and let the upstream name them among what it ignores (AU-28)."""

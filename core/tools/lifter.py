@@ -58,9 +58,9 @@ class Attempts:
 class Lifter:
     """Transforms the events of one exchange, over several attempts.
 
-    After each `feed`, `enough` says that this attempt's upstream is not needed any more, and `error` how the stream
-    must end, if it must. After an attempt, `again` says that there must be another one, for which `restart` is called;
-    otherwise `close` gives the rest.
+    After each `feed`, `enough` says that this attempt's upstream is not needed any more, `error` how the stream must
+    end, if it must, and `finished` that the answer's end has been told. After an attempt, `again` says that there must
+    be another one, for which `restart` is called; otherwise `close` gives the rest.
     """
 
     def __init__(self, plan: Plan, exchange_id: str, streamed: bool, refusal_retries: int) -> None:
@@ -93,7 +93,7 @@ class Lifter:
         self._gate = self._first_gate()
         self._start = Start()
         self._turn: Turn | None = None
-        self._finished = False
+        self.finished = False
         self.again = None
         self.error: UpstreamError | None = None
         self.enough = False
@@ -131,16 +131,11 @@ class Lifter:
     def close(self) -> list[Event]:
         """Return what is left of the last attempt: the end of an answer that had enough, and all of a whole one."""
         out: list[Event] = []
-        if self.enough and not self._finished:
+        if self.enough and not self.finished:
             self._end_answer(Finish("stop", None, None, self._turn), out)
         kept, self._kept = self._kept, []
         start = replace(self._start, notes=self._blocks.notes)
         return [start if type(event) is Start else event for event in (*kept, *out)]
-
-    @property
-    def finished(self) -> bool:
-        """Whether the answer's end has been told."""
-        return self._finished
 
     def strays(self) -> list[Turn]:
         """Return, once, the turns that the upstream keeps although no id in the answer names them."""
@@ -395,7 +390,7 @@ class Lifter:
         """Return the turn that the ids in the answer name: a stream's first one stays, whichever attempt succeeds."""
         if self._streamed and self._blocks.begun and self._blocks.start.turn is not None:
             return self._blocks.start.turn
-        return self._turn if self._finished else None
+        return self._turn if self.finished else None
 
     def _finish(self, finish: Finish, out: list[Event]) -> None:
         self._end_text(finish.reason, out)
@@ -426,7 +421,7 @@ class Lifter:
         self._blocks.end_text(out)
         reason: FinishReason = "tool_calls" if called and finish.reason not in CUT_SHORT else finish.reason
         self._come_to(finish.turn)
-        self._finished = True
+        self.finished = True
         named = self._named()
         out.append(replace(finish, reason=reason, turn=finish.turn if _is_same(finish.turn, named) else named))
 

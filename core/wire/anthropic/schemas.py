@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Raw, json
 
 from core.errors import MALFORMED_JSON
-from core.request import OutputFormat
+from core.request import NO_PARAMETERS, OutputFormat
 
 _PLAIN = frozenset({"type", "title", "description", "enum", "const", "format", "default", "$schema", "$ref"})
 _LISTS = ("anyOf", "allOf")
@@ -20,7 +20,6 @@ _TABLES = ("properties", "$defs", "definitions")
 _KNOWN = _PLAIN | {*_LISTS, *_TABLES, "items", "required", "additionalProperties"}
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 _MAX_DEPTH = 64
-_NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
 _FIELDS = json.Decoder(dict[str, Raw])
 
 
@@ -31,7 +30,7 @@ class _Inexpressible(Exception):
 def arguments_schema(parameters: Raw | None) -> dict[str, Any] | Raw:
     """Return the schema of a tool's arguments. Without `"type": "object"` Anthropic refuses the request."""
     if parameters is None:
-        return _NO_ARGUMENTS
+        return NO_PARAMETERS
     try:
         fields = _FIELDS.decode(parameters)
     except MALFORMED_JSON:

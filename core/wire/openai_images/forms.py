@@ -5,9 +5,8 @@ import re
 
 from msgspec import Raw, json
 
-from core.errors import InvalidRequest
 from core.media import sniff
-from core.multipart import FormFile, FormPart, read_form, refuse_repeated
+from core.multipart import FormFile, FormPart, empty_file, read_form, refuse_repeated
 from core.openai_words import read_boolean
 from core.wire.openai_images.types import READ_FIELDS
 
@@ -48,7 +47,7 @@ def _picture(part: FormPart) -> list[Raw]:
     if not part.value.data:
         if not part.value.filename:
             return []
-        raise InvalidRequest(f"{part.name} is empty: it must have content", param=part.name, code="empty_file")
+        raise empty_file(part.name)
     media_type = sniff(part.value.data) or part.value.media_type or "application/octet-stream"
     beginning = json.encode(f"data:{media_type};base64,").removesuffix(b'"')
     return [Raw(b'%b%b"' % (beginning, base64.b64encode(part.value.data)))]

@@ -12,9 +12,11 @@ from msgspec import Raw, Struct, json
 from core.continuing import refuse_continued
 from core.contracts import Exchange
 from core.errors import Unsupported
+from core.json_body import NULL, given
 from core.media import as_url
 from core.openai_words import told_content
 from core.request import (
+    NO_PARAMETERS,
     Audio,
     ChatRequest,
     File,
@@ -120,20 +122,21 @@ def _include(request: ChatRequest) -> list[str]:
 
 def _verbosity_of(exchange: Exchange) -> Object:
     """Return the wish for longer or shorter answers, which has no place in the canonical request."""
-    text = exchange.request.echo.get("text")
-    if exchange.dialect.name != WIRE or text is None or bytes(text) == b"null":
-        return {}
-    verbosity = _verbosity.decode(text).verbosity
+    text = _as_sent(exchange, "text")
+    verbosity = _verbosity.decode(text).verbosity if text is not None else None
     return {} if verbosity is None else {"verbosity": verbosity}
 
 
 def _context_of(exchange: Exchange) -> Object:
     """Return which earlier reasoning the client wants heeded, which has no place in the canonical request either."""
-    reasoning = exchange.request.echo.get("reasoning")
-    if exchange.dialect.name != WIRE or reasoning is None or bytes(reasoning) == b"null":
-        return {}
-    context = _reasoning.decode(reasoning).context
+    reasoning = _as_sent(exchange, "reasoning")
+    context = _reasoning.decode(reasoning).context if reasoning is not None else None
     return {} if context is None else {"context": context}
+
+
+def _as_sent(exchange: Exchange, name: str) -> Raw | None:
+    """Return a field as the client wrote it, None if it did not, or speaks another format."""
+    return given(exchange.request.echo.get(name, NULL)) if exchange.dialect.name == WIRE else None
 
 
 def _tuning(request: ChatRequest, variant: Variant, context: Object) -> Object:
@@ -176,10 +179,8 @@ def _searches(exchange: Exchange) -> dict[str, Raw]:
 
     One that its choice of tools does not allow is neither wanted nor ignored.
     """
-    request, sent = exchange.request, exchange.request.echo.get("tools")
-    if exchange.dialect.name != WIRE or sent is None or bytes(sent) == b"null":
-        return {}
-    tools = enumerate(json.decode(sent, type=list[Raw]))
+    request, sent = exchange.request, _as_sent(exchange, "tools")
+    tools = enumerate(json.decode(sent, type=list[Raw]) if sent is not None else ())
     kinds = ((position, tool, _kind.decode(tool).type) for position, tool in tools)
     searches = {f"tools[{position}]:{kind}": tool for position, tool, kind in kinds if kind in SEARCH_TOOLS}
     return {place: tool for place, tool in searches.items() if request.hints.web_search or place in request.ignored}
@@ -235,7 +236,7 @@ def _tool(tool: Tool) -> Object:
             else {"type": "text"}
         )
         return {"type": "custom", **described, "format": grammar}
-    parameters = tool.parameters if tool.parameters is not None else Raw(b'{"type":"object","properties":{}}')
+    parameters = tool.parameters if tool.parameters is not None else NO_PARAMETERS
     return {"type": "function", **described, "parameters": parameters, "strict": bool(tool.strict)}
 
 

@@ -71,6 +71,14 @@ def arguments(text: str, index: int | None = 0) -> dict[str, Any]:
 OPEN: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
 WHOLE: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
 PIECE: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{"}}
+CALL_IN_PIECES: list[Event] = [
+    Start("m"),
+    ToolCallStart(0, "c1", "f"),
+    ToolCallDelta(0, "{"),
+    ToolCallDelta(0, "}"),
+    ToolCallEnd(0),
+    Finish("tool_calls", "tool_calls"),
+]
 TWO_CALLS: list[Event] = [
     Start("m"),
     ToolCallStart(0, "c1", "f"),
@@ -262,26 +270,12 @@ CASES = [
         + frame(call(**PIECE))
         + frame(call(**{**PIECE, "function": {"name": "f", "arguments": "}"}}))
         + CALLED,
-        [
-            Start("m"),
-            ToolCallStart(0, "c1", "f"),
-            ToolCallDelta(0, "{"),
-            ToolCallDelta(0, "}"),
-            ToolCallEnd(0),
-            Finish("tool_calls", "tool_calls"),
-        ],
+        CALL_IN_PIECES,
     ),
     Case(
         "a piece without a name belongs to the call of its place, whatever id it has",
         frame(call(**OPEN)) + frame(call(id="x1", function={"arguments": "{"})) + frame(arguments("}")) + CALLED,
-        [
-            Start("m"),
-            ToolCallStart(0, "c1", "f"),
-            ToolCallDelta(0, "{"),
-            ToolCallDelta(0, "}"),
-            ToolCallEnd(0),
-            Finish("tool_calls", "tool_calls"),
-        ],
+        CALL_IN_PIECES,
     ),
     Case(
         "the old function_call form",
